@@ -39,7 +39,7 @@ typedef enum {
 
 typedef struct {
     const unsigned char           *data;
-    size_t                         len;      /* bytes */
+    size_t                         len;   /* bytes */
 } ngx_http_async_upload_arg_t;
 
 
@@ -47,10 +47,8 @@ typedef struct {
 
 typedef struct {
     ngx_http_async_upload_hash_e   mode;
-    EVP_MD                        *md;
+    EVP_MD_CTX                    *base;  /* has taken what precedes a key */
     EVP_MD_CTX                    *ctx;
-    unsigned char                 *message;  /* prefix, then room for a key */
-    size_t                         prefix;   /* bytes, stay in message */
 } ngx_http_async_upload_hash_t;
 
 
@@ -78,13 +76,14 @@ const char *ngx_http_async_upload_bucket_modes(void);
 /*
  * Prepares "h" for a mode with its "n" arguments.
  *
- * Fetches the digest and creates its context here, once, so that find does
- * neither.  The object belongs to the process that called init and to one
- * thread of it: to be called in each worker, not inherited from the master.
+ * Fetches the digest, creates its contexts and digests the arguments here,
+ * once, so that find does none of that.  The object belongs to the process
+ * that called init and to one thread of it: to be called in each worker, not
+ * inherited from the master.
  *
  * Context: worker, start of the process.
- * Memory:  a context and prefix + 256 bytes, freed by cleanup; the strings
- *          of "args" are the caller's and must live as long as "h".
+ * Memory:  two contexts, freed by cleanup; the strings of "args" are the
+ *          caller's and must live as long as "h".
  * Returns: 0; -1 if out of memory, the digest is not available (a FIPS or
  *          stripped provider) or "n" is wrong, "h" then needs no cleanup.
  */
@@ -104,7 +103,7 @@ void ngx_http_async_upload_bucket_cleanup(ngx_http_async_upload_hash_t *h);
  *
  * Context: worker, request path; not reentrant for one "h".
  * Locks:   none.
- * Memory:  allocates nothing.
+ * Memory:  none of its own; OpenSSL takes and frees a digest's state.
  * Returns: the bucket, 0..9999; -1 if the digest failed, which the caller
  *          must treat as "not in the rollout", never as bucket 0.
  * Source:  sha256: FIPS 180-4; split_clients: MurmurHash2 with seed 0 as in
