@@ -36,7 +36,7 @@ typedef struct {
     uint64_t  count[NGX_HTTP_ASYNC_UPLOAD_HIST_BUCKETS];
     uint64_t  sum_us;
     uint64_t  max_us;
-    uint64_t  octaves;  /* bit i: some of count[32 * i .. 32 * i + 31] is used */
+    uint64_t  octaves;  /* bit i: some of count[32 * i .. + 31] is used */
 } ngx_http_async_upload_hist_t;
 
 
@@ -158,7 +158,8 @@ uint64_t ngx_http_async_upload_hist_total(
  * from the middle of its share of the bucket.  It is off by less than the
  * bucket's width: 3.1% at most, 1 us below 64 us.
  *
- * Returns: microseconds; 0 if the snapshot is empty.
+ * Returns: microseconds; 0 if the snapshot is empty, its maximum if it holds
+ *          fewer than "total" values.
  */
 double ngx_http_async_upload_hist_quantile(
     const ngx_http_async_upload_hist_t *h, uint64_t total, double q);
