@@ -1,0 +1,344 @@
+#!/usr/bin/env bash
+
+# Copyright (C) 2026 the ngx_http_async_upload_module authors
+
+# Builds, runs and tests the module; "./build.sh --help" tells how.
+#
+# Everything is kept below build/.  Packages that the system lacks are
+# downloaded with a private apt configuration and unpacked into build/deps, not
+# installed: the system's nginx, its package lists and its sources stay as they
+# are, and no root is needed.
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+build=$top/build
+deps=$build/deps
+jobs=$(nproc)
+
+module=ngx_http_async_upload_module
+
+# The suite that has the newest stable nginx and Test::Nginx.
+newer_suite=${NEWER_SUITE:-forky}
+
+# shellcheck source=t/deps.sh
+. "$top/t/deps.sh"
+
+
+usage() {
+    cat <<'END'
+usage: ./build.sh COMMAND [OPTION...]
+
+  deps [build|test]     fetch what the system lacks into build/deps: for build
+                        and run, or for everything (default)
+  build [OPTION...]     build the module against the distribution's nginx, into
+                        build/VERSION/ngx_http_async_upload_module.so
+      --nginx=DIR       against this nginx source tree, configured or not; it
+                        is copied, not touched
+      --newer           against the newer nginx that the tests use
+      --binary          build nginx too, from DIR, into build/VERSION/nginx
+      --static          link the module into that nginx (implies --binary)
+      --asan            with AddressSanitizer and UBSan (from DIR, default the
+                        distribution's source package; implies --binary)
+  clean                 remove build/ but for build/deps
+      --all             and build/deps
+
+END
+}
+
+
+say() {
+    printf '%s\n' "$*"
+}
+
+
+die() {
+    printf 'build.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+
+# Runs a command with its output kept in a file, which is shown if it fails.
+
+quietly() {
+    local log=$1
+
+    shift
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        die "failed: $* (all of its output: $log)"
+    fi
+}
+
+
+# nginx_version TREE: the version of a source tree.
+
+nginx_version() {
+    sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' \
+        "$1/src/core/nginx.h" 2>/dev/null
+}
+
+
+# configure_flags TREE: sets "flags" to those the tree's nginx was built with.
+
+configure_flags() {
+    local tree=$1 line
+
+    # a generic binary-compatible one, where the tree says nothing
+
+    flags=(--with-compat --with-debug --with-threads --with-pcre-jit
+           --with-http_ssl_module --with-http_v2_module
+           --with-http_auth_request_module --with-http_dav_module
+           --with-http_realip_module --with-http_slice_module
+           --with-http_stub_status_module)
+
+    if [ -f "$tree/conf_flags" ]; then
+
+        # Debian's nginx-dev
+
+        # shellcheck disable=SC1091
+        . "$tree/conf_flags"
+        flags=("${NGX_CONF_FLAGS[@]}")
+
+    elif [ -f "$tree/objs/ngx_auto_config.h" ]; then
+
+        # the arguments as configure has kept them, quotes and all
+
+        line=$(sed -n 's/^#define NGX_CONFIGURE "\(.*\)"$/\1/p' \
+                   "$tree/objs/ngx_auto_config.h")
+        line=${line//\\\"/\"}
+        eval "flags=($line)"
+    fi
+}
+
+
+# build_tree TREE OUT MODE MODULE_CFLAGS [FLAG...]: configures a copy of an
+# nginx source tree and builds the module from it.  MODE is "module", "binary"
+# (nginx too) or "static".  Only what has changed is compiled.
+
+build_tree() {
+    local tree=$1 out=$2 mode=$3 cflags=$4 add=--add-dynamic-module
+    local copy=$out/src configure=./configure key part
+    local objs=$out/src/objs
+
+    shift 4
+
+    if [ "$mode" = static ]; then
+        add=--add-module
+    fi
+
+    key=$(printf '%s\n' "$top" "$tree" "$mode" "$cflags" "$*"
+          cksum "$top/config" "$tree/src/core/nginx.h"
+          cksum "$tree/conf_flags" "$tree/objs/ngx_auto_config.h" 2>/dev/null \
+          || true)
+
+    if [ "$(cat "$out/configured" 2>/dev/null)" != "$key" ]; then
+        rm -rf "$out"
+        mkdir -p "$copy"
+
+        for part in auto configure src conf contrib docs html man; do
+            if [ -e "$tree/$part" ]; then
+                cp -rL "$tree/$part" "$copy/"
+            fi
+        done
+
+        if [ ! -f "$copy/configure" ]; then
+            configure=auto/configure
+        fi
+
+        say "configuring nginx $(nginx_version "$tree")"
+
+        (
+            cd "$copy"
+            quietly "$out/configure.log" "$configure" --with-cc="$(compiler)" \
+                "$@" "$add=$top"
+        )
+        printf '%s\n' "$key" >"$out/configured"
+    fi
+
+    # These flags are the module's own: nginx' sources are compiled without
+    # them (as "binary" has its own run of make).  nginx adds -W (that is
+    # -Wextra), -Wall, -Wpointer-arith, -Wno-unused-parameter and -Werror by
+    # itself; its headers do not survive -Wunused-parameter, -Wconversion,
+    # -Wcast-qual, -Wwrite-strings or
+    # -Wpedantic.
+
+    case $mode in
+        module) make_nginx "$copy" modules "$cflags" ;;
+        binary) make_nginx "$copy" binary ""
+                make_nginx "$copy" modules "$cflags" ;;
+        static) make_nginx "$copy" binary "" ;;
+    esac
+
+    for part in "$module.so" nginx; do
+        if [ -f "$objs/$part" ] && ! cmp -s "$objs/$part" "$out/$part"; then
+            cp "$objs/$part" "$out/$part"
+            say "built ${out#"$top"/}/$part"
+        fi
+    done
+}
+
+
+# make_nginx TREE TARGET CFLAGS: with CFLAGS after nginx' own.
+
+make_nginx() {
+    make -s -C "$1" -j "$jobs" -f objs/Makefile "$2" CC="$(compiler) $3"
+}
+
+
+compiler() {
+    printf '%s' "${CC:-gcc}"
+}
+
+
+# What the module is compiled with beyond nginx' own flags.
+
+module_cflags() {
+    printf '%s ' -O2 -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+        -Wvla -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
+        -Wl,-z,relro,-z,now
+}
+
+
+# build_distribution: against the nginx of this distribution; sets "nginx", the
+# binary, and "out", where the module is.
+
+build_distribution() {
+    local flags
+
+    # shellcheck disable=SC2034
+    nginx=$(distribution_root)/usr/sbin/nginx
+    build_packaged "$(distribution_root)"
+}
+
+
+# build_newer: against the newer suite's nginx; sets the same.
+
+build_newer() {
+    nginx=$deps/newer/usr/sbin/nginx
+    build_packaged "$deps/newer"
+}
+
+
+build_packaged() {
+    local tree=$1/usr/share/nginx/src flags
+
+    out=$build/$(nginx_version "$tree")
+    configure_flags "$tree"
+    build_tree "$tree" "$out" module "$(module_cflags)" "${flags[@]}"
+}
+
+
+# build_asan TREE: nginx and module with sanitizers.  NGX_DEBUG_PALLOC makes
+# every pool allocation one of malloc's, so that an overrun inside a pool is
+# seen.  UBSan is for the module alone, nginx itself does not pass it.
+
+build_asan() {
+    local tree=$1 flags
+
+    configure_flags "$tree"
+    out=$build/$(nginx_version "$tree")-asan
+    nginx=$out/nginx
+
+    build_tree "$tree" "$out" binary \
+        "-Wextra -fsanitize=undefined -fno-sanitize-recover=undefined" \
+        "${flags[@]}" --prefix="$out" \
+        --with-cc-opt="-O1 -fno-omit-frame-pointer -fsanitize=address \
+                       -DNGX_DEBUG_PALLOC=1" \
+        --with-ld-opt="-fsanitize=address"
+}
+
+
+command_deps() {
+    case ${1:-test} in
+        build) deps_build ;;
+        test)  deps_build && deps_test ;;
+        *)     die "deps: invalid argument \"$1\"" ;;
+    esac
+}
+
+
+command_build() {
+    local tree='' mode=module asan=off newer=off arg flags
+
+    for arg; do
+        case $arg in
+            --nginx=*) tree=${arg#*=} ;;
+            --newer)   newer=on ;;
+            --binary)  mode=binary ;;
+            --static)  mode=static ;;
+            --asan)    asan=on ;;
+            *)         die "build: invalid argument \"$arg\"" ;;
+        esac
+    done
+
+    deps_build
+
+    if [ -n "$tree" ]; then
+        tree=$(cd "$tree" && pwd -P)
+        [ -n "$(nginx_version "$tree")" ] \
+            || die "build: no nginx source tree: $tree"
+    fi
+
+    if [ $asan = on ]; then
+        if [ -z "$tree" ]; then
+            deps_source
+            tree=$deps/source
+        fi
+        build_asan "$tree"
+
+    elif [ -n "$tree" ]; then
+        configure_flags "$tree"
+        out=$build/$(nginx_version "$tree")-$(basename "$tree")
+        build_tree "$tree" "$out" "$mode" "$(module_cflags)" "${flags[@]}"
+
+    elif [ $mode != module ]; then
+        die "build: --$mode needs --nginx=DIR"
+
+    elif [ $newer = on ]; then
+        deps_newer
+        build_newer
+
+    else
+        build_distribution
+    fi
+
+    say "up to date: ${out#"$top"/}"
+}
+
+
+command_clean() {
+    local path
+
+    case ${1:-} in
+        --all) rm -rf "$build" ;;
+        '')    for path in "$build"/*; do
+                   [ "$path" = "$deps" ] || rm -rf "$path"
+               done ;;
+        *)     die "clean: invalid argument \"$1\"" ;;
+    esac
+}
+
+
+main() {
+    local command=${1:---help}
+
+    case $top in
+        *[[:space:]]*) die "nginx cannot be built below a path with spaces" ;;
+    esac
+
+    [ $# = 0 ] || shift
+
+    case $command in
+        deps | build | clean)
+            "command_$command" "$@" ;;
+        -h | --help | help)
+            usage ;;
+        *)
+            usage >&2
+            die "invalid command \"$command\"" ;;
+    esac
+}
+
+
+main "$@"
