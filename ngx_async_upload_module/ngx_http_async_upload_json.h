@@ -132,15 +132,13 @@ void ngx_http_async_upload_json_put_int(ngx_http_async_upload_json_t *w,
     int64_t value);
 
 /*
- * Writes num / den with "decimals" digits, 0..18, after the point, rounded
- * half up; exact, without floating point.  "none" is written if "den" is 0.
+ * Writes num / den, or "none" if "den" is 0; see json_ratio.
  */
 void ngx_http_async_upload_json_put_ratio(ngx_http_async_upload_json_t *w,
     uint64_t num, uint64_t den, unsigned decimals, const char *none);
 
 /*
- * Writes a finite number with up to "significant" digits, 1..17, without
- * trailing zeros, with a point in any locale; see json_double.
+ * Writes a finite number with up to "significant" digits; see json_double.
  *
  * Returns: 1; 0 if "value" is not finite, then nothing is written.
  */
@@ -245,7 +243,8 @@ ngx_http_async_upload_json_null(ngx_http_async_upload_json_t *w,
 
 /*
  * Writes num / den with "decimals" digits, 0..18, after the point, rounded
- * half up; exact, without floating point.  0/0 and the like are null.
+ * half up; null if "den" is 0.  Without floating point and exact; only with
+ * a "den" above 1.8e18 an error of 2e-18 is possible.
  */
 static inline void
 ngx_http_async_upload_json_ratio(ngx_http_async_upload_json_t *w,
@@ -256,12 +255,11 @@ ngx_http_async_upload_json_ratio(ngx_http_async_upload_json_t *w,
 }
 
 /*
- * Writes a number with up to "significant" digits, 1..17, in any locale with
- * a point; null if it is not finite.
+ * Writes a number with up to "significant" digits, 1..15, without trailing
+ * zeros and with a point in any locale; null if it is not finite.
  *
- * Up to 15 digits between 1e-7 and 1e21 the usual way is short and the last
- * digit may be rounded to the other side if the value is within 0.07 of a
- * unit of that digit from a tie; elsewhere the C library rounds.
+ * Between 1e-7 and 1e21 the last digit is off only if the value is within
+ * 0.07 of its unit of a tie; elsewhere a relative error of 2e-15 is added.
  */
 static inline void
 ngx_http_async_upload_json_double(ngx_http_async_upload_json_t *w,
