@@ -1,6 +1,6 @@
 
 /*
- * Copyright (C) the ngx_http_async_upload_module authors
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
  */
 
 
@@ -61,7 +61,7 @@ ngx_http_async_upload_json_init(ngx_http_async_upload_json_t *w,
     void *data)
 {
     w->pos = buf;
-    w->last = buf + size;
+    w->last = (size != 0) ? buf + size : buf;
     w->start = buf;
     w->more = more;
     w->data = data;
@@ -313,6 +313,12 @@ ngx_http_async_upload_json_escape(ngx_http_async_upload_json_t *w,
     const unsigned char  *plain, *end;
 
     static const unsigned char  hex[] = "0123456789abcdef";
+
+    /* an empty string may have no address */
+
+    if (len == 0) {
+        return;
+    }
 
     mask = label ? 2 : 1;
     plain = s;

@@ -1,6 +1,6 @@
 
 /*
- * Copyright (C) the ngx_http_async_upload_module authors
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
  */
 
 
@@ -64,7 +64,8 @@ typedef struct {
 
 
 /*
- * Starts a writer on a first chunk of "size" bytes, 0 or more.
+ * Starts a writer on a first chunk of "size" bytes; 0 is possible, "buf" may
+ * then be NULL.
  *
  * "more" is called with "data" when the chunk is full; it may be NULL, then
  * the first chunk is all there is.
