@@ -1,6 +1,6 @@
 
 /*
- * Copyright (C) the ngx_http_async_upload_module authors
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
  */
 
 
@@ -45,7 +45,7 @@ typedef struct {
 
 /* private to the unit; all zeroes is a valid object for cleanup */
 
-typedef struct {
+typedef struct ngx_http_async_upload_hash_s {
     ngx_http_async_upload_hash_e   mode;
     EVP_MD_CTX                    *base;  /* has taken what precedes a key */
     EVP_MD_CTX                    *ctx;

@@ -1,6 +1,6 @@
 
 /*
- * Copyright (C) the ngx_http_async_upload_module authors
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
  */
 
 
