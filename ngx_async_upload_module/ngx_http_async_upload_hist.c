@@ -10,6 +10,9 @@
 #include "ngx_http_async_upload_hist.h"
 
 
+static uint64_t ngx_http_async_upload_hist_rank(uint64_t total, double q);
+
+
 uint64_t
 ngx_http_async_upload_hist_low(unsigned index)
 {
@@ -167,38 +170,25 @@ double
 ngx_http_async_upload_hist_quantile(const ngx_http_async_upload_hist_t *h,
     uint64_t total, double q)
 {
+    double  us;
+
+    ngx_http_async_upload_hist_quantiles(h, total, &q, 1, &us);
+
+    return us;
+}
+
+
+void
+ngx_http_async_upload_hist_quantiles(const ngx_http_async_upload_hist_t *h,
+    uint64_t total, const double *q, unsigned nq, double *us)
+{
     double    middle;
-    uint64_t  before, count, rank;
-    unsigned  i, n;
+    uint64_t  seen, rank;
+    unsigned  i, k, n;
 
-    if (total == 0 || h->octaves == 0) {
-        return 0;
-    }
-
-    /*
-     * 1e-9 keeps a product that is a whole number but for the rounding of q,
-     * as 0.95 * 100, from reaching the next rank; a q that is no number is
-     * taken as 0.
-     */
-
-    if (!(q > 0)) {
-        rank = 1;
-
-    } else if (q >= 1) {
-        rank = total;
-
-    } else {
-        rank = (uint64_t) ceil(q * (double) total - 1e-9);
-
-        if (rank == 0) {
-            rank = 1;
-
-        } else if (rank > total) {
-            rank = total;
-        }
-    }
-
-    before = 0;
+    k = 0;
+    seen = 0;
+    rank = ngx_http_async_upload_hist_rank(total, q[0]);
 
     for (n = 0; n < NGX_HTTP_ASYNC_UPLOAD_HIST_OCTAVES; n++) {
 
@@ -207,20 +197,65 @@ ngx_http_async_upload_hist_quantile(const ngx_http_async_upload_hist_t *h,
         }
 
         for (i = n << 5; i < (n + 1) << 5; i++) {
-            count = h->count[i];
 
-            if (count >= rank - before) {
-                middle = ((double) (rank - before) - 0.5) / (double) count;
+            seen += h->count[i];
 
-                return (double) ngx_http_async_upload_hist_low(i)
-                       + (double) ngx_http_async_upload_hist_width(i) * middle;
+            if (seen < rank) {
+                continue;
             }
 
-            before += count;
+            /* a bucket may hold several of the ranks */
+
+            do {
+                middle = (double) (h->count[i] - (seen - rank)) - 0.5;
+
+                us[k] = (double) ngx_http_async_upload_hist_low(i)
+                        + (double) ngx_http_async_upload_hist_width(i)
+                          * middle / (double) h->count[i];
+
+                if (++k == nq) {
+                    return;
+                }
+
+                rank = ngx_http_async_upload_hist_rank(total, q[k]);
+
+            } while (seen >= rank);
         }
     }
 
-    /* "total" is more than there is */
+    /* "total" is 0, or more than there is */
 
-    return (double) h->max_us;
+    while (k < nq) {
+        us[k++] = (total != 0) ? (double) h->max_us : 0;
+    }
+}
+
+
+static uint64_t
+ngx_http_async_upload_hist_rank(uint64_t total, double q)
+{
+    uint64_t  rank;
+
+    /* what is no number is taken as 0 */
+
+    if (!(q > 0) || total == 0) {
+        return 1;
+    }
+
+    if (q >= 1) {
+        return total;
+    }
+
+    /*
+     * 1e-9 keeps a product that is a whole number but for the rounding of q,
+     * as 0.95 * 100, from reaching the next rank.
+     */
+
+    rank = (uint64_t) ceil(q * (double) total - 1e-9);
+
+    if (rank == 0) {
+        return 1;
+    }
+
+    return (rank > total) ? total : rank;
 }

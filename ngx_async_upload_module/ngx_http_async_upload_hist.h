@@ -158,11 +158,19 @@ uint64_t ngx_http_async_upload_hist_total(
  * from the middle of its share of the bucket.  It is off by less than the
  * bucket's width: 3.1% at most, 1 us below 64 us.
  *
- * Returns: microseconds; 0 if the snapshot is empty, its maximum if it holds
- *          fewer than "total" values.
+ * Returns: microseconds; 0 if "total" is 0, the maximum if it is more than
+ *          the snapshot holds.
  */
 double ngx_http_async_upload_hist_quantile(
     const ngx_http_async_upload_hist_t *h, uint64_t total, double q);
+
+/*
+ * Estimates "nq" quantiles, 1 or more, in one pass: "q" holds them in
+ * ascending order, "us" gets what hist_quantile says for each.
+ */
+void ngx_http_async_upload_hist_quantiles(
+    const ngx_http_async_upload_hist_t *h, uint64_t total, const double *q,
+    unsigned nq, double *us);
 
 
 #endif /* NGX_HTTP_ASYNC_UPLOAD_HIST_H_INCLUDED */

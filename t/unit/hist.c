@@ -31,6 +31,7 @@ typedef ngx_http_async_upload_hist_t  hist_t;
 #define hist_subtract  ngx_http_async_upload_hist_subtract
 #define hist_total     ngx_http_async_upload_hist_total
 #define hist_quantile  ngx_http_async_upload_hist_quantile
+#define hist_quantiles ngx_http_async_upload_hist_quantiles
 
 
 /* a duration of any size below 2^32: uniform in its logarithm */
@@ -164,6 +165,7 @@ test_quantile(void)
     int              good, worst;
     double           q, got;
     unsigned         i, index;
+    static double    many[1001], each[1001];
     static hist_t    h;
     static uint64_t  values[VALUES];
 
@@ -223,6 +225,24 @@ test_quantile(void)
         values[i] = duration();
         hist_add(&h, values[i]);
     }
+
+    good = 1;
+
+    for (i = 0; i <= 1000; i++) {
+        many[i] = i / 1000.0;
+    }
+
+    hist_quantiles(&h, VALUES, many, 1001, each);
+
+    for (i = 0; i <= 1000; i++) {
+        good &= (each[i] == hist_quantile(&h, VALUES, many[i]));
+    }
+
+    tap_ok(good, "many quantiles in one pass are those one by one");
+
+    hist_quantiles(&h, VALUES + 5000, many, 1001, each);
+    tap_ok(each[1000] == (double) h.max_us && each[0] < 1,
+           "those past the values end at the maximum, the others do not");
 
     qsort(values, VALUES, sizeof(uint64_t), compare);
 
