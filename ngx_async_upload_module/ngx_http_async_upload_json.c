@@ -19,8 +19,8 @@
 
 
 static void ngx_http_async_upload_json_fail(ngx_http_async_upload_json_t *w);
-static void ngx_http_async_upload_json_refill(ngx_http_async_upload_json_t *w,
-    const unsigned char *p, size_t len);
+static void __attribute__((noinline)) ngx_http_async_upload_json_refill(
+    ngx_http_async_upload_json_t *w, const unsigned char *p, size_t len);
 static void ngx_http_async_upload_json_member(ngx_http_async_upload_json_t *w,
     unsigned named);
 static void ngx_http_async_upload_json_escape(ngx_http_async_upload_json_t *w,
@@ -46,6 +46,12 @@ static const unsigned char  ngx_http_async_upload_json_class[128] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
+
+static const char  ngx_http_async_upload_json_pairs[] =
+    "00010203040506070809101112131415161718192021222324"
+    "25262728293031323334353637383940414243444546474849"
+    "50515253545556575859606162636465666768697071727374"
+    "75767778798081828384858687888990919293949596979899";
 
 /* all of them are exact in a double */
 
@@ -110,14 +116,14 @@ ngx_http_async_upload_json_put(ngx_http_async_upload_json_t *w,
 }
 
 
-static void
+static void __attribute__((noinline))
 ngx_http_async_upload_json_refill(ngx_http_async_upload_json_t *w,
     const unsigned char *p, size_t len)
 {
     size_t          n, size;
     unsigned char  *chunk;
 
-    while (!w->failed && len != 0) {
+    for ( ;; ) {
 
         n = (size_t) (w->last - w->pos);
 
@@ -132,7 +138,7 @@ ngx_http_async_upload_json_refill(ngx_http_async_upload_json_t *w,
             len -= n;
         }
 
-        if (len == 0) {
+        if (len == 0 || w->failed) {
             return;
         }
 
@@ -204,22 +210,34 @@ void
 ngx_http_async_upload_json_key(ngx_http_async_upload_json_t *w,
     const char *key, size_t len)
 {
+    uint64_t        bit;
     unsigned char  *p;
 
-    ngx_http_async_upload_json_member(w, key != NULL);
+    bit = UINT64_C(1) << w->depth;
 
-    if (key == NULL) {
+    if (key == NULL || w->named || (w->arrays & bit)
+        || (size_t) (w->last - w->pos) < len + 4)
+    {
+        ngx_http_async_upload_json_member(w, key != NULL);
+
+        if (key != NULL) {
+            ngx_http_async_upload_json_put(w, "\"", 1);
+            ngx_http_async_upload_json_put(w, key, len);
+            ngx_http_async_upload_json_put(w, "\":", 2);
+        }
+
         return;
     }
 
-    if ((size_t) (w->last - w->pos) < len + 3) {
-        ngx_http_async_upload_json_put(w, "\"", 1);
-        ngx_http_async_upload_json_put(w, key, len);
-        ngx_http_async_upload_json_put(w, "\":", 2);
-        return;
-    }
+    /* the same at once, as most members are in an object and have room */
 
     p = w->pos;
+
+    if (w->filled & bit) {
+        *p++ = ',';
+    }
+
+    w->filled |= bit;
 
     *p++ = '"';
     memcpy(p, key, len);
@@ -257,15 +275,8 @@ ngx_http_async_upload_json_open(ngx_http_async_upload_json_t *w,
     w->depth++;
 
     bit = UINT64_C(1) << w->depth;
-
     w->filled &= ~bit;
-
-    if (array) {
-        w->arrays |= bit;
-
-    } else {
-        w->arrays &= ~bit;
-    }
+    w->arrays = array ? w->arrays | bit : w->arrays & ~bit;
 
     ngx_http_async_upload_json_put(w, array ? "[" : "{", 1);
 }
@@ -353,9 +364,8 @@ ngx_http_async_upload_json_escape(ngx_http_async_upload_json_t *w,
             ngx_http_async_upload_json_put(w, "\\n", 2);
 
         } else if (*s == '"' || *s == '\\') {
-            esc[0] = '\\';
-            esc[1] = *s;
-            ngx_http_async_upload_json_put(w, esc, 2);
+            ngx_http_async_upload_json_put(w, "\\", 1);
+            ngx_http_async_upload_json_put(w, s, 1);
 
         } else {
             memcpy(esc, "\\u00", 4);
@@ -439,10 +449,23 @@ ngx_http_async_upload_json_utf8(const unsigned char *s, size_t len,
 static unsigned char *
 ngx_http_async_upload_json_digits(unsigned char *end, uint64_t value)
 {
-    do {
-        *--end = (unsigned char) ('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
+    const char  *pair;
+
+    while (value >= 100) {
+        pair = &ngx_http_async_upload_json_pairs[value % 100 * 2];
+        value /= 100;
+
+        *--end = (unsigned char) pair[1];
+        *--end = (unsigned char) pair[0];
+    }
+
+    pair = &ngx_http_async_upload_json_pairs[value * 2];
+
+    *--end = (unsigned char) pair[1];
+
+    if (value >= 10) {
+        *--end = (unsigned char) pair[0];
+    }
 
     return end;
 }
@@ -453,6 +476,11 @@ ngx_http_async_upload_json_put_uint(ngx_http_async_upload_json_t *w,
     uint64_t value)
 {
     unsigned char  buf[20], *p;
+
+    if (value < 10 && w->pos < w->last) {
+        *w->pos++ = (unsigned char) ('0' + value);
+        return;
+    }
 
     p = ngx_http_async_upload_json_digits(buf + sizeof(buf), value);
 
@@ -486,7 +514,7 @@ ngx_http_async_upload_json_put_ratio(ngx_http_async_upload_json_t *w,
     unsigned char  buf[40], *p, *end;
 
     if (den == 0) {
-        ngx_http_async_upload_json_put(w, none, strlen(none));
+        ngx_http_async_upload_json_text(w, none);
         return;
     }
 
@@ -506,7 +534,6 @@ ngx_http_async_upload_json_put_ratio(ngx_http_async_upload_json_t *w,
     part = 0;
 
     for (i = 0; i < decimals; i++) {
-
         rest *= 10;
         part = part * 10 + rest / den;
         rest %= den;
@@ -542,18 +569,16 @@ int
 ngx_http_async_upload_json_put_double(ngx_http_async_upload_json_t *w,
     double value, unsigned significant)
 {
-    int             i, n, exp, point;
-    uint64_t        decimal;
-    unsigned char   digits[20], out[48], *d, *p;
+    int            i, n, exp, point;
+    uint64_t       decimal;
+    unsigned char  digits[20], out[48], *d, *p;
 
     if (!isfinite(value)) {
         return 0;
     }
 
-    n = (significant < 1) ? 1 : (int) significant;
-
-    if (significant > NGX_HTTP_ASYNC_UPLOAD_JSON_SIGNIFICANT) {
-        n = NGX_HTTP_ASYNC_UPLOAD_JSON_SIGNIFICANT;
+    if (significant - 1 >= NGX_HTTP_ASYNC_UPLOAD_JSON_SIGNIFICANT) {
+        significant = significant ? NGX_HTTP_ASYNC_UPLOAD_JSON_SIGNIFICANT : 1;
     }
 
     if (value == 0) {
@@ -561,6 +586,7 @@ ngx_http_async_upload_json_put_double(ngx_http_async_upload_json_t *w,
         return 1;
     }
 
+    n = (int) significant;
     p = out;
 
     if (value < 0) {
@@ -668,24 +694,4 @@ ngx_http_async_upload_json_decimal(double value, int significant,
     }
 
     return exp + scale;
-}
-
-
-void
-ngx_http_async_upload_json_text_double(ngx_http_async_upload_json_t *w,
-    double value, unsigned significant)
-{
-    if (ngx_http_async_upload_json_put_double(w, value, significant)) {
-        return;
-    }
-
-    if (isnan(value)) {
-        ngx_http_async_upload_json_put(w, "NaN", 3);
-
-    } else if (value > 0) {
-        ngx_http_async_upload_json_put(w, "+Inf", 4);
-
-    } else {
-        ngx_http_async_upload_json_put(w, "-Inf", 4);
-    }
 }

@@ -314,8 +314,20 @@ ngx_http_async_upload_json_text_ratio(ngx_http_async_upload_json_t *w,
 /*
  * Writes a number as json_double does; NaN, +Inf or -Inf if it is not finite.
  */
-void ngx_http_async_upload_json_text_double(ngx_http_async_upload_json_t *w,
-    double value, unsigned significant);
+static inline void
+ngx_http_async_upload_json_text_double(ngx_http_async_upload_json_t *w,
+    double value, unsigned significant)
+{
+    if (ngx_http_async_upload_json_put_double(w, value, significant)) {
+        return;
+    }
+
+    /* only NaN is neither */
+
+    ngx_http_async_upload_json_put(w, value > 0 ? "+Inf"
+                                      : value < 0 ? "-Inf" : "NaN",
+                                   value > 0 || value < 0 ? 4 : 3);
+}
 
 /*
  * Writes "len" bytes of a label's value, without the quotes around it:
