@@ -1,0 +1,603 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#include "ngx_http_async_upload_zone.h"
+
+
+#define NGX_HTTP_ASYNC_UPLOAD_ZONE_MAGIC   0x6175706c6f616431
+
+/* raise it with every change of a structure that lies in the zone */
+#define NGX_HTTP_ASYNC_UPLOAD_ZONE_LAYOUT  1
+
+/* slots get this part of the pages left by the header: 1 / 2 */
+#define NGX_HTTP_ASYNC_UPLOAD_ZONE_PART    2
+
+/* every process of the largest nginx has its slot then */
+#define NGX_HTTP_ASYNC_UPLOAD_ZONE_SLOTS   NGX_MAX_PROCESSES
+
+/* no epoch: the evidence is just being started anew */
+#define NGX_HTTP_ASYNC_UPLOAD_ZONE_BUSY    UINT64_MAX
+
+
+static ngx_int_t ngx_http_async_upload_zone_attach(ngx_shm_zone_t *shm_zone,
+    ngx_http_async_upload_zone_sh_t *sh, ngx_uint_t least);
+static ngx_int_t ngx_http_async_upload_zone_create(ngx_shm_zone_t *shm_zone,
+    ngx_uint_t least);
+static ngx_uint_t ngx_http_async_upload_zone_room(ngx_uint_t pages);
+static void ngx_http_async_upload_zone_small(ngx_shm_zone_t *shm_zone,
+    ngx_uint_t least);
+static ngx_uint_t ngx_http_async_upload_zone_dead(
+    ngx_http_async_upload_slot_sh_t *slot);
+static void ngx_http_async_upload_zone_harvest_locked(
+    ngx_http_async_upload_slot_sh_t *slot);
+static uint64_t ngx_http_async_upload_zone_pack(
+    ngx_http_async_upload_word_t *word);
+static void ngx_http_async_upload_zone_sum(uint64_t *sum, const uint64_t *from,
+    size_t size);
+static void ngx_http_async_upload_zone_sum_evidence(
+    ngx_http_async_upload_evidence_t *sum,
+    const ngx_http_async_upload_evidence_t *from, uint64_t epoch);
+
+
+ngx_int_t
+ngx_http_async_upload_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_uint_t                        least;
+    ngx_core_conf_t                  *ccf;
+    ngx_slab_pool_t                  *shpool;
+    ngx_http_async_upload_rollout_t  *rollout;
+
+    rollout = shm_zone->data;
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(rollout->cycle->conf_ctx,
+                                           ngx_core_module);
+
+    /* twice the workers: those of the old configuration drain meanwhile */
+    least = 2 * ngx_max(ccf->worker_processes, 1) + 8;
+
+    if (data || shm_zone->shm.exists) {
+        if (ngx_http_async_upload_zone_attach(shm_zone, shpool->data, least)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+    } else if (ngx_http_async_upload_zone_create(shm_zone, least) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rollout->sh = shpool->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_async_upload_zone_attach(ngx_shm_zone_t *shm_zone,
+    ngx_http_async_upload_zone_sh_t *sh, ngx_uint_t least)
+{
+    ngx_http_async_upload_rollout_t  *rollout;
+
+    rollout = shm_zone->data;
+
+    if (sh == NULL
+        || sh->magic != NGX_HTTP_ASYNC_UPLOAD_ZONE_MAGIC
+        || sh->layout != NGX_HTTP_ASYNC_UPLOAD_ZONE_LAYOUT)
+    {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "zone \"%V\" was laid out by another version of the "
+                      "module, restart or upgrade nginx instead of reloading",
+                      &rollout->name);
+        return NGX_ERROR;
+    }
+
+    if (sh->slots_n < least) {
+        ngx_http_async_upload_zone_small(shm_zone, least);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_async_upload_zone_create(ngx_shm_zone_t *shm_zone, ngx_uint_t least)
+{
+    ngx_uint_t                        n;
+    ngx_slab_pool_t                  *shpool;
+    ngx_http_async_upload_zone_sh_t  *sh;
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    shpool->log_ctx = (u_char *) " in an async_upload zone";
+    shpool->log_nomem = 0;
+
+    n = ngx_http_async_upload_zone_room(shpool->pfree);
+
+    if (n < least) {
+        ngx_http_async_upload_zone_small(shm_zone, least);
+        return NGX_ERROR;
+    }
+
+    sh = ngx_slab_calloc(shpool, sizeof(ngx_http_async_upload_zone_sh_t));
+    if (sh == NULL) {
+        ngx_http_async_upload_zone_small(shm_zone, least);
+        return NGX_ERROR;
+    }
+
+    sh->slots = ngx_slab_calloc(shpool,
+                                n * sizeof(ngx_http_async_upload_slot_sh_t));
+    if (sh->slots == NULL) {
+        ngx_http_async_upload_zone_small(shm_zone, least);
+        return NGX_ERROR;
+    }
+
+    sh->slots_n = n;
+    sh->overflow.shared = 1;
+    sh->layout = NGX_HTTP_ASYNC_UPLOAD_ZONE_LAYOUT;
+    sh->magic = NGX_HTTP_ASYNC_UPLOAD_ZONE_MAGIC;
+
+    shpool->data = sh;
+
+    return NGX_OK;
+}
+
+
+/* how many slots fit into so many free pages, 0 if not even the header does */
+
+static ngx_uint_t
+ngx_http_async_upload_zone_room(ngx_uint_t pages)
+{
+    size_t      size;
+    ngx_uint_t  header, n;
+
+    header = (sizeof(ngx_http_async_upload_zone_sh_t) + ngx_pagesize - 1)
+             / ngx_pagesize;
+
+    if (pages <= header) {
+        return 0;
+    }
+
+    size = (pages - header) * ngx_pagesize / NGX_HTTP_ASYNC_UPLOAD_ZONE_PART;
+    n = size / sizeof(ngx_http_async_upload_slot_sh_t);
+
+    return ngx_min(n, NGX_HTTP_ASYNC_UPLOAD_ZONE_SLOTS);
+}
+
+
+static void
+ngx_http_async_upload_zone_small(ngx_shm_zone_t *shm_zone, ngx_uint_t least)
+{
+    size_t                            size;
+    ngx_uint_t                        pages;
+    ngx_core_conf_t                  *ccf;
+    ngx_http_async_upload_rollout_t  *rollout;
+
+    rollout = shm_zone->data;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(rollout->cycle->conf_ctx,
+                                           ngx_core_module);
+
+    for (pages = 1; ngx_http_async_upload_zone_room(pages) < least; pages++) {
+        /* void */
+    }
+
+    /* the slab pool's own: its header, a descriptor a page, the alignment */
+
+    size = pages * (ngx_pagesize + sizeof(ngx_slab_page_t))
+           + sizeof(ngx_slab_pool_t)
+           + (ngx_pagesize_shift + 1) * (sizeof(ngx_slab_page_t)
+                                         + sizeof(ngx_slab_stat_t))
+           + 2 * ngx_pagesize;
+
+    ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                  "zone \"%V\" is too small: %uzk, with worker_processes %i "
+                  "at least %uzk is needed in %s:%ui",
+                  &rollout->name, shm_zone->shm.size / 1024,
+                  ccf->worker_processes, (size + 1023) / 1024,
+                  rollout->file_name, rollout->line);
+}
+
+
+ngx_uint_t
+ngx_http_async_upload_zone_apply(ngx_http_async_upload_rollout_t *rollout,
+    ngx_http_async_upload_word_t *old, ngx_http_async_upload_word_t *now)
+{
+    uint64_t                          before, after;
+    ngx_slab_pool_t                  *shpool;
+    ngx_http_async_upload_zone_sh_t  *sh;
+
+    sh = rollout->sh;
+    shpool = (ngx_slab_pool_t *) rollout->shm_zone->shm.addr;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    sh->generation++;
+    sh->master = ngx_pid;
+
+    before = sh->word;
+    ngx_http_async_upload_zone_word(sh, old);
+    *now = *old;
+
+    /* only what has changed in nginx.conf is the operator speaking */
+
+    if (!sh->applied || sh->applied_enabled != (uint64_t) rollout->enabled) {
+        now->state = rollout->enabled ? NGX_HTTP_ASYNC_UPLOAD_STATE_RUNNING
+                                      : NGX_HTTP_ASYNC_UPLOAD_STATE_OFF;
+    }
+
+    if (!sh->applied || sh->applied_share != rollout->share) {
+        now->share = rollout->share;
+    }
+
+    sh->applied_enabled = rollout->enabled;
+    sh->applied_share = rollout->share;
+    sh->applied = 1;
+
+    if (before == 0
+        || ngx_http_async_upload_zone_pack(now)
+           != ngx_http_async_upload_zone_pack(old))
+    {
+        now->epoch = (old->epoch + 1) & 0xffffffff;
+
+        if (now->epoch == 0) {
+            now->epoch = 1;
+        }
+    }
+
+    after = ngx_http_async_upload_zone_pack(now);
+
+    __atomic_store_n(&sh->word, after, __ATOMIC_RELEASE);
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    return before != after;
+}
+
+
+void
+ngx_http_async_upload_zone_claim(ngx_http_async_upload_rollout_t *rollout,
+    ngx_log_t *log)
+{
+    ngx_uint_t                        i;
+    ngx_slab_pool_t                  *shpool;
+    ngx_http_async_upload_slot_sh_t  *slot, *found;
+    ngx_http_async_upload_zone_sh_t  *sh;
+
+    sh = rollout->sh;
+    shpool = (ngx_slab_pool_t *) rollout->shm_zone->shm.addr;
+    found = NULL;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    for (i = 0; i < sh->slots_n; i++) {
+        slot = &sh->slots[i];
+
+        if (slot->pid == (uint64_t) ngx_pid) {
+            /* a single process after a reload */
+            found = slot;
+            break;
+        }
+
+        if (slot->pid != 0) {
+            if (!ngx_http_async_upload_zone_dead(slot)) {
+                continue;
+            }
+
+            ngx_http_async_upload_zone_harvest_locked(slot);
+        }
+
+        /* the first free one: slots that were never used stay untouched */
+
+        if (found == NULL) {
+            found = slot;
+        }
+    }
+
+    if (found) {
+        found->process_slot = ngx_process_slot;
+        found->pid = ngx_pid;
+        found->used = 1;
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    if (found == NULL) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "no free slot in zone \"%V\", counting in the one that "
+                      "such processes share; enlarge the zone",
+                      &rollout->name);
+
+        sh->overflow.used = 1;
+        found = &sh->overflow;
+    }
+
+    rollout->slot = found;
+}
+
+
+void
+ngx_http_async_upload_zone_release(ngx_http_async_upload_rollout_t *rollout)
+{
+    ngx_slab_pool_t                  *shpool;
+    ngx_http_async_upload_slot_sh_t  *slot;
+
+    slot = rollout->slot;
+    rollout->slot = NULL;
+
+    if (slot == NULL || slot->shared) {
+        return;
+    }
+
+    shpool = (ngx_slab_pool_t *) rollout->shm_zone->shm.addr;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    ngx_http_async_upload_zone_harvest_locked(slot);
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+void
+ngx_http_async_upload_zone_tick(ngx_http_async_upload_rollout_t *rollout,
+    uint64_t now, uint64_t interval)
+{
+    uint64_t                          last;
+    ngx_uint_t                        i;
+    ngx_slab_pool_t                  *shpool;
+    ngx_http_async_upload_slot_sh_t  *slot;
+    ngx_http_async_upload_zone_sh_t  *sh;
+
+    sh = rollout->sh;
+    shpool = (ngx_slab_pool_t *) rollout->shm_zone->shm.addr;
+
+    last = ngx_http_async_upload_zone_load(&sh->tick);
+
+    if (last != 0 && now - last < interval) {
+        return;
+    }
+
+    if (!__atomic_compare_exchange_n(&sh->tick, &last, now, 0,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    {
+        return;
+    }
+
+    if (!ngx_shmtx_trylock(&shpool->mutex)) {
+        return;
+    }
+
+    for (i = 0; i < sh->slots_n; i++) {
+        slot = &sh->slots[i];
+
+        if (slot->pid != 0 && ngx_http_async_upload_zone_dead(slot)) {
+            ngx_http_async_upload_zone_harvest_locked(slot);
+        }
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+/*
+ * A process slot of nginx belongs to one living child at a time, so that
+ * another pid in the slot of this process is a predecessor's, even where the
+ * pid itself was given to some other process since.
+ */
+
+static ngx_uint_t
+ngx_http_async_upload_zone_dead(ngx_http_async_upload_slot_sh_t *slot)
+{
+    if (slot->pid == (uint64_t) ngx_pid) {
+        return 0;
+    }
+
+    if (ngx_process == NGX_PROCESS_WORKER
+        && slot->process_slot == (uint64_t) ngx_process_slot)
+    {
+        return 1;
+    }
+
+    return kill((ngx_pid_t) slot->pid, 0) == -1 && ngx_errno == NGX_ESRCH;
+}
+
+
+/* the owner is gone or leaves: what is still in flight will never be done */
+
+static void
+ngx_http_async_upload_zone_harvest_locked(ngx_http_async_upload_slot_sh_t *slot)
+{
+    uint64_t                          done;
+    ngx_uint_t                        i, k;
+    ngx_http_async_upload_cell_sh_t  *cell;
+
+    cell = &slot->counts.cell[0][0];
+
+    for (i = 0;
+         i < NGX_HTTP_ASYNC_UPLOAD_ARMS * NGX_HTTP_ASYNC_UPLOAD_COHORTS;
+         i++, cell++)
+    {
+        done = cell->success + cell->rejected + cell->aborted + cell->cut;
+
+        for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_CLASSES; k++) {
+            done += cell->failure[k];
+        }
+
+        if (cell->lost != cell->uploads - done) {
+            __atomic_store_n(&cell->lost, cell->uploads - done,
+                             __ATOMIC_RELEASE);
+        }
+    }
+
+    __atomic_store_n(&slot->pid, 0, __ATOMIC_RELEASE);
+}
+
+
+static uint64_t
+ngx_http_async_upload_zone_pack(ngx_http_async_upload_word_t *word)
+{
+    return ((uint64_t) word->state << 60) | ((uint64_t) word->stage << 48)
+           | ((uint64_t) word->share << 32) | word->epoch;
+}
+
+
+void
+ngx_http_async_upload_zone_read(ngx_http_async_upload_zone_sh_t *sh,
+    uint64_t epoch, ngx_http_async_upload_counts_t *counts,
+    ngx_http_async_upload_slots_t *slots)
+{
+    ngx_uint_t                        i, k;
+    ngx_http_async_upload_slot_sh_t  *slot;
+
+    ngx_memzero(counts, sizeof(ngx_http_async_upload_counts_t));
+
+    slots->slots = sh->slots_n;
+    slots->used = 0;
+    slots->alive = 0;
+    slots->overflow = sh->overflow.used ? 1 : 0;
+
+    counts->evidence.epoch = epoch;
+
+    for (i = 0; i <= sh->slots_n; i++) {
+        slot = (i < sh->slots_n) ? &sh->slots[i] : &sh->overflow;
+
+        if (!ngx_http_async_upload_zone_load(&slot->used)) {
+            continue;
+        }
+
+        if (i < sh->slots_n) {
+            slots->used++;
+
+            if (ngx_http_async_upload_zone_load(&slot->pid)) {
+                slots->alive++;
+            }
+        }
+
+        ngx_http_async_upload_zone_sum((uint64_t *) counts->cell,
+                                       (uint64_t *) slot->counts.cell,
+                                       sizeof(counts->cell));
+
+        ngx_http_async_upload_zone_sum_evidence(&counts->evidence,
+                                                &slot->counts.evidence, epoch);
+
+        for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_ARMS; k++) {
+            ngx_http_async_upload_hist_merge(&counts->latency[k],
+                                             &slot->counts.latency[k]);
+        }
+    }
+}
+
+
+/* in ascending order: within a cell the results come before "uploads" */
+
+static void
+ngx_http_async_upload_zone_sum(uint64_t *sum, const uint64_t *from, size_t size)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < size / sizeof(uint64_t); i++) {
+        sum[i] += ngx_http_async_upload_zone_load(&from[i]);
+    }
+}
+
+
+static void
+ngx_http_async_upload_zone_sum_evidence(ngx_http_async_upload_evidence_t *sum,
+    const ngx_http_async_upload_evidence_t *from, uint64_t epoch)
+{
+    ngx_http_async_upload_evidence_t  copy;
+
+    if (epoch == 0 || ngx_http_async_upload_zone_load(&from->epoch) != epoch) {
+        return;
+    }
+
+    ngx_memzero(&copy, sizeof(ngx_http_async_upload_evidence_t));
+
+    ngx_http_async_upload_zone_sum((uint64_t *) copy.arm,
+                                   (uint64_t *) from->arm, sizeof(copy.arm));
+
+    /* the owner may have started it anew meanwhile */
+
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+
+    if (ngx_http_async_upload_zone_load(&from->epoch) != epoch) {
+        return;
+    }
+
+    ngx_http_async_upload_zone_sum((uint64_t *) sum->arm,
+                                   (uint64_t *) copy.arm, sizeof(copy.arm));
+}
+
+
+ngx_int_t
+ngx_http_async_upload_zone_evidence(ngx_http_async_upload_slot_sh_t *slot,
+    uint64_t epoch)
+{
+    uint64_t                           last, *p;
+    ngx_uint_t                         i;
+    ngx_http_async_upload_evidence_t  *evidence;
+
+    evidence = &slot->counts.evidence;
+    last = ngx_http_async_upload_zone_load(&evidence->epoch);
+
+    if (last == epoch) {
+        return NGX_OK;
+    }
+
+    if (slot->shared) {
+        if (last == NGX_HTTP_ASYNC_UPLOAD_ZONE_BUSY
+            || !__atomic_compare_exchange_n(&evidence->epoch, &last,
+                                            NGX_HTTP_ASYNC_UPLOAD_ZONE_BUSY, 0,
+                                            __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        {
+            return NGX_DECLINED;
+        }
+
+    } else {
+        __atomic_store_n(&evidence->epoch, NGX_HTTP_ASYNC_UPLOAD_ZONE_BUSY,
+                         __ATOMIC_RELAXED);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+    }
+
+    p = (uint64_t *) evidence->arm;
+
+    for (i = 0; i < sizeof(evidence->arm) / (sizeof(uint64_t)); i++) {
+        __atomic_store_n(&p[i], 0, __ATOMIC_RELAXED);
+    }
+
+    __atomic_store_n(&evidence->epoch, epoch, __ATOMIC_RELEASE);
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_async_upload_zone_status_class(ngx_http_async_upload_zone_sh_t *sh,
+    ngx_uint_t status)
+{
+    uint64_t    known;
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_HTTP_STATUSES; i++) {
+
+        known = ngx_http_async_upload_zone_load(&sh->statuses[i]);
+
+        if (known == 0
+            && __atomic_compare_exchange_n(&sh->statuses[i], &known, status, 0,
+                                           __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        {
+            known = status;
+        }
+
+        if (known == status) {
+            return NGX_HTTP_ASYNC_UPLOAD_HTTP_FIRST + i;
+        }
+    }
+
+    return NGX_HTTP_ASYNC_UPLOAD_HTTP;
+}
