@@ -1,0 +1,651 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#include "ngx_http_async_upload_peer.h"
+#include "ngx_http_async_upload_account.h"
+#include "ngx_http_async_upload_attempt.h"
+#include "ngx_http_async_upload_decide.h"
+#include "ngx_http_async_upload_zone.h"
+
+
+#define NGX_HTTP_ASYNC_UPLOAD_PEER_CONFS    64
+
+/* a location's upstream configurations are few; more means they are made
+   for each request by some other module */
+#define NGX_HTTP_ASYNC_UPLOAD_PEER_MOST     4096
+
+#define NGX_HTTP_ASYNC_UPLOAD_PEER_CONNECT  3000    /* ms, at most */
+
+#define NGX_HTTP_ASYNC_UPLOAD_PEER_REPLAY                                     \
+    (NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT                \
+     | NGX_HTTP_UPSTREAM_FT_INVALID_HEADER | NGX_HTTP_UPSTREAM_FT_HTTP_500    \
+     | NGX_HTTP_UPSTREAM_FT_HTTP_502 | NGX_HTTP_UPSTREAM_FT_HTTP_503          \
+     | NGX_HTTP_UPSTREAM_FT_HTTP_504 | NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT)
+
+
+/* a location's upstream configuration, as it is and as async runs under it */
+
+typedef struct ngx_http_async_upload_conf_s  ngx_http_async_upload_conf_t;
+
+struct ngx_http_async_upload_conf_s {
+    ngx_http_upstream_conf_t        *conf;
+    ngx_http_upstream_conf_t        *copies[2];     /* by replay allowed */
+    ngx_http_async_upload_conf_t    *next;
+};
+
+
+/* of one rollout in one process, keyed by the address of the original */
+
+typedef struct ngx_http_async_upload_confs_s {
+    ngx_uint_t                       n;
+    ngx_http_async_upload_conf_t    *buckets[NGX_HTTP_ASYNC_UPLOAD_PEER_CONFS];
+} ngx_http_async_upload_confs_t;
+
+
+typedef struct {
+    ngx_http_request_t              *request;
+    ngx_http_async_upload_rollout_t  *rollout;
+    ngx_http_async_upload_ctx_t     *ctx;           /* NULL: counts nothing */
+    ngx_http_upstream_conf_t        *conf;          /* the location's own */
+
+    ngx_uint_t                       replay;        /* after bytes were sent */
+    ngx_uint_t                       attempts;
+    ngx_uint_t                       left;          /* attempts at async */
+    ngx_uint_t                       budget;        /* at all arms */
+    ngx_uint_t                       shown;         /* pc->tries as we left it */
+
+    ngx_http_async_upload_end_t      end;           /* of the last attempt */
+
+    /* the async arm's balancer */
+    void                            *data;
+    ngx_uint_t                       tries;
+    ngx_event_get_peer_pt            get;
+    ngx_event_free_peer_pt           free;
+    ngx_event_notify_peer_pt         notify;
+#if (NGX_SSL || NGX_COMPAT)
+    ngx_event_set_peer_session_pt    set_session;
+    ngx_event_save_peer_session_pt   save_session;
+#endif
+} ngx_http_async_upload_peer_t;
+
+
+static void ngx_http_async_upload_peer_finalize(ngx_http_request_t *r,
+    ngx_int_t rc);
+static ngx_int_t ngx_http_async_upload_peer_async(ngx_http_request_t *r,
+    ngx_http_async_upload_rollout_t *rollout, ngx_http_async_upload_ctx_t *ctx);
+static ngx_uint_t ngx_http_async_upload_peer_replay(ngx_http_request_t *r,
+    ngx_http_async_upload_rollout_t *rollout);
+static ngx_http_upstream_conf_t *ngx_http_async_upload_peer_conf(
+    ngx_http_async_upload_rollout_t *rollout, ngx_http_upstream_conf_t *conf,
+    ngx_uint_t replay);
+static ngx_http_upstream_conf_t *ngx_http_async_upload_peer_copy(
+    ngx_http_async_upload_rollout_t *rollout, ngx_http_upstream_conf_t *conf,
+    ngx_uint_t replay);
+static void ngx_http_async_upload_peer_clear(ngx_peer_connection_t *pc);
+static ngx_int_t ngx_http_async_upload_peer_arm(
+    ngx_http_async_upload_peer_t *p);
+static void ngx_http_async_upload_peer_publish(
+    ngx_http_async_upload_peer_t *p, ngx_peer_connection_t *pc);
+static ngx_int_t ngx_http_async_upload_peer_get(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_http_async_upload_peer_free(ngx_peer_connection_t *pc,
+    void *data, ngx_uint_t state);
+static ngx_int_t ngx_http_async_upload_peer_switch(
+    ngx_http_async_upload_peer_t *p, ngx_peer_connection_t *pc);
+static void ngx_http_async_upload_peer_notify(ngx_peer_connection_t *pc,
+    void *data, ngx_uint_t type);
+#if (NGX_SSL || NGX_COMPAT)
+static ngx_int_t ngx_http_async_upload_peer_set_session(
+    ngx_peer_connection_t *pc, void *data);
+static void ngx_http_async_upload_peer_save_session(ngx_peer_connection_t *pc,
+    void *data);
+#endif
+
+
+ngx_int_t
+ngx_http_async_upload_peer_init(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_http_upstream_t              *u;
+    ngx_http_async_upload_ctx_t      *ctx, *counted;
+    ngx_http_async_upload_rollout_t  *rollout;
+
+    rollout = ngx_http_conf_upstream_srv_conf(us, ngx_http_async_upload_module);
+
+    ctx = ngx_http_async_upload_decide(r, rollout);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    counted = NULL;
+
+    /* an error page that comes back is no second upload */
+
+    if (ctx->upload && !ctx->counted) {
+
+        if (ngx_http_async_upload_account_start(ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        u = r->upstream;
+
+        ctx->upstream = u;
+        ctx->finalize = u->finalize_request;
+        u->finalize_request = ngx_http_async_upload_peer_finalize;
+
+        counted = ctx;
+    }
+
+    if (ctx->arm == NGX_HTTP_ASYNC_UPLOAD_ASYNC) {
+        return ngx_http_async_upload_peer_async(r, rollout, counted);
+    }
+
+    if (counted) {
+        ctx->started = ngx_http_async_upload_zone_clock();
+    }
+
+    return rollout->sync_init(r, us);
+}
+
+
+/* the core ends the upstream request; nothing of it was freed yet */
+
+static void
+ngx_http_async_upload_peer_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_upstream_t          *u;
+    ngx_http_async_upload_end_t   end;
+    ngx_http_async_upload_ctx_t  *ctx;
+
+    u = r->upstream;
+
+    for (ctx = ngx_http_async_upload_decide_known(r); ctx; ctx = ctx->next) {
+        if (ctx->upstream == u) {
+            break;
+        }
+    }
+
+    if (ctx == NULL) {
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+                      "async_upload: an upstream request without a context");
+        return;
+    }
+
+    ngx_http_async_upload_attempt_ended(r, ctx->rollout, u->upstream, rc, &end);
+
+    ctx->result = end.result;
+    ctx->failure = end.failure;
+    ctx->status = end.status;
+
+    if (u->upgrade && u->state) {
+        ctx->latency = (uint64_t) u->state->header_time * 1000;
+
+    } else if (ctx->started) {
+        ctx->latency = ngx_http_async_upload_zone_clock() - ctx->started;
+    }
+
+    u->finalize_request = ctx->finalize;
+    u->finalize_request(r, rc);
+}
+
+
+static ngx_int_t
+ngx_http_async_upload_peer_async(ngx_http_request_t *r,
+    ngx_http_async_upload_rollout_t *rollout, ngx_http_async_upload_ctx_t *ctx)
+{
+    ngx_http_upstream_t           *u;
+    ngx_http_upstream_conf_t      *conf;
+    ngx_http_async_upload_peer_t  *p;
+
+    p = ngx_pcalloc(r->pool, sizeof(ngx_http_async_upload_peer_t));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    u = r->upstream;
+
+    p->request = r;
+    p->rollout = rollout;
+    p->ctx = ctx;
+    p->conf = u->conf;
+    p->left = rollout->tries;
+    p->replay = ngx_http_async_upload_peer_replay(r, rollout);
+
+    /* the core cuts pc->tries to it only once, before sync is known */
+
+    p->budget = u->conf->next_upstream_tries ? u->conf->next_upstream_tries
+                                             : NGX_MAX_INT_T_VALUE;
+
+    conf = ngx_http_async_upload_peer_conf(rollout, u->conf, p->replay);
+    if (conf == NULL) {
+        return NGX_ERROR;
+    }
+
+    u->conf = conf;
+
+    if (ngx_http_async_upload_peer_arm(p) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_async_upload_peer_publish(p, &u->peer);
+
+    return NGX_OK;
+}
+
+
+/* whether the upload may be sent again after some of it was sent */
+
+static ngx_uint_t
+ngx_http_async_upload_peer_replay(ngx_http_request_t *r,
+    ngx_http_async_upload_rollout_t *rollout)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (rollout->fallback != NGX_HTTP_ASYNC_UPLOAD_FALLBACK_FAILURE) {
+        return 0;
+    }
+
+    if (rollout->replay == NGX_HTTP_ASYNC_UPLOAD_REPLAY_ALWAYS
+        || r->method == NGX_HTTP_PUT)
+    {
+        return 1;
+    }
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return 0;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == sizeof("Idempotency-Key") - 1
+            && h[i].value.len
+            && ngx_strcasecmp(h[i].lowcase_key, (u_char *) "idempotency-key")
+               == 0)
+        {
+            return 1;
+        }
+    }
+}
+
+
+/*
+ * The async arm runs under a copy of the location's configuration, always the
+ * same one: a keepalive cache may take its address for the location's name.
+ */
+
+static ngx_http_upstream_conf_t *
+ngx_http_async_upload_peer_conf(ngx_http_async_upload_rollout_t *rollout,
+    ngx_http_upstream_conf_t *conf, ngx_uint_t replay)
+{
+    ngx_pool_t                      *pool;
+    ngx_http_async_upload_conf_t   **bucket, *item;
+    ngx_http_async_upload_confs_t   *confs;
+
+    pool = rollout->cycle->pool;
+
+    if (rollout->confs == NULL) {
+        rollout->confs = ngx_pcalloc(pool,
+                                     sizeof(ngx_http_async_upload_confs_t));
+        if (rollout->confs == NULL) {
+            return NULL;
+        }
+    }
+
+    confs = rollout->confs;
+    bucket = &confs->buckets[((uintptr_t) conf / NGX_ALIGNMENT / 8)
+                             % NGX_HTTP_ASYNC_UPLOAD_PEER_CONFS];
+
+    for (item = *bucket; item; item = item->next) {
+        if (item->conf == conf) {
+            break;
+        }
+    }
+
+    if (item == NULL) {
+
+        if (confs->n == NGX_HTTP_ASYNC_UPLOAD_PEER_MOST) {
+            ngx_log_error(NGX_LOG_ALERT, rollout->cycle->log, 0,
+                          "async_upload \"%V\": more than %d upstream "
+                          "configurations", &rollout->name,
+                          NGX_HTTP_ASYNC_UPLOAD_PEER_MOST);
+            return NULL;
+        }
+
+        item = ngx_pcalloc(pool, sizeof(ngx_http_async_upload_conf_t));
+        if (item == NULL) {
+            return NULL;
+        }
+
+        item->conf = conf;
+        item->next = *bucket;
+        *bucket = item;
+        confs->n++;
+    }
+
+    if (item->copies[replay] == NULL) {
+        item->copies[replay] = ngx_http_async_upload_peer_copy(rollout, conf,
+                                                               replay);
+    }
+
+    return item->copies[replay];
+}
+
+
+static ngx_http_upstream_conf_t *
+ngx_http_async_upload_peer_copy(ngx_http_async_upload_rollout_t *rollout,
+    ngx_http_upstream_conf_t *conf, ngx_uint_t replay)
+{
+    ngx_http_upstream_conf_t  *copy;
+
+    copy = ngx_palloc(rollout->cycle->pool, sizeof(ngx_http_upstream_conf_t));
+    if (copy == NULL) {
+        return NULL;
+    }
+
+    *copy = *conf;
+
+    /* without replay this unit stops what was sent, POST or not */
+
+    copy->next_upstream = replay ? NGX_HTTP_ASYNC_UPLOAD_PEER_REPLAY
+                                 : (NGX_HTTP_UPSTREAM_FT_ERROR
+                                    | NGX_HTTP_UPSTREAM_FT_TIMEOUT);
+
+    copy->connect_timeout = rollout->connect_timeout
+                            ? rollout->connect_timeout
+                            : ngx_min(conf->connect_timeout,
+                                      NGX_HTTP_ASYNC_UPLOAD_PEER_CONNECT);
+
+    if (rollout->timeout) {
+        copy->send_timeout = rollout->timeout;
+        copy->read_timeout = rollout->timeout;
+    }
+
+    return copy;
+}
+
+
+/*
+ * Balancers take what they find in "data" for their own, and keepalive and
+ * sticky wrap what they find in the callbacks.
+ */
+
+static void
+ngx_http_async_upload_peer_clear(ngx_peer_connection_t *pc)
+{
+    pc->data = NULL;
+    pc->get = NULL;
+    pc->free = NULL;
+    pc->notify = NULL;
+#if (NGX_SSL || NGX_COMPAT)
+    pc->set_session = NULL;
+    pc->save_session = NULL;
+#endif
+    pc->tries = 0;
+}
+
+
+static ngx_int_t
+ngx_http_async_upload_peer_arm(ngx_http_async_upload_peer_t *p)
+{
+    ngx_http_upstream_t           *u;
+    ngx_peer_connection_t         *pc;
+    ngx_http_upstream_srv_conf_t  *us;
+
+    u = p->request->upstream;
+    us = p->rollout->async;
+    pc = &u->peer;
+
+    ngx_http_async_upload_peer_clear(pc);
+
+    /* the core looks at the flags of the block whose peers it is given */
+    u->upstream = us;
+
+    if (us->peer.init(p->request, us) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p->data = pc->data;
+    p->tries = pc->tries;
+    p->get = pc->get;
+    p->free = pc->free;
+    p->notify = pc->notify;
+
+    pc->data = p;
+    pc->get = ngx_http_async_upload_peer_get;
+    pc->free = ngx_http_async_upload_peer_free;
+    pc->notify = p->notify ? ngx_http_async_upload_peer_notify : NULL;
+
+#if (NGX_SSL || NGX_COMPAT)
+    p->set_session = pc->set_session;
+    p->save_session = pc->save_session;
+
+    pc->set_session = p->set_session ? ngx_http_async_upload_peer_set_session
+                                     : NULL;
+    pc->save_session = p->save_session
+                       ? ngx_http_async_upload_peer_save_session : NULL;
+#endif
+
+    return NGX_OK;
+}
+
+
+/* what the core is told: the attempts left at async, and one for sync */
+
+static void
+ngx_http_async_upload_peer_publish(ngx_http_async_upload_peer_t *p,
+    ngx_peer_connection_t *pc)
+{
+    ngx_uint_t  tries;
+
+    tries = p->left;
+
+    if (p->rollout->fallback != NGX_HTTP_ASYNC_UPLOAD_FALLBACK_OFF) {
+        tries++;
+    }
+
+    p->shown = ngx_min(tries, p->budget);
+    pc->tries = p->shown;
+}
+
+
+static ngx_int_t
+ngx_http_async_upload_peer_get(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_async_upload_peer_t *p = data;
+
+    ngx_int_t   rc;
+    ngx_uint_t  n, fallback;
+
+    fallback = (p->rollout->fallback != NGX_HTTP_ASYNC_UPLOAD_FALLBACK_OFF);
+
+    if (pc->tries > p->shown) {
+
+        /* the core gives back what a stale keepalive connection has cost */
+
+        n = pc->tries - p->shown;
+
+        p->left += n;
+        p->budget += n;
+    }
+
+    pc->cached = 0;
+    pc->connection = NULL;
+
+    if (p->left == 0 || (fallback && p->attempts && p->budget == 1)) {
+        return ngx_http_async_upload_peer_switch(p, pc);
+    }
+
+    if (p->tries == 0 && p->attempts) {
+
+        /* all its servers had their turn, and more attempts are wanted */
+
+        if (ngx_http_async_upload_peer_arm(p) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (p->ctx) {
+        p->ctx->started = ngx_http_async_upload_zone_clock();
+    }
+
+    pc->tries = p->tries;
+
+    rc = p->get(pc, p->data);
+
+    p->tries = pc->tries;
+
+    if (rc == NGX_BUSY && fallback) {
+
+        /* the core would not look for another peer now */
+
+        if (p->attempts == 0) {
+            p->end.failure = NGX_HTTP_ASYNC_UPLOAD_NO_LIVE_PEER;
+            p->end.status = 0;
+        }
+
+        return ngx_http_async_upload_peer_switch(p, pc);
+    }
+
+    ngx_http_async_upload_peer_publish(p, pc);
+
+    return rc;
+}
+
+
+static void
+ngx_http_async_upload_peer_free(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state)
+{
+    ngx_http_async_upload_peer_t *p = data;
+
+    ngx_uint_t  stop;
+
+    stop = 0;
+
+    if (state & NGX_PEER_FAILED) {
+        ngx_http_async_upload_attempt_failed(p->request, p->rollout, &p->end);
+
+        stop = !p->replay
+               && ngx_http_async_upload_attempt_sent(p->request->upstream);
+    }
+
+    pc->tries = p->tries;
+
+    p->free(pc, p->data, state);
+
+    p->tries = pc->tries;
+    p->attempts++;
+    p->left--;
+    p->budget--;
+
+    if (stop) {
+
+        /* not even where the connection was a stale one of a cache */
+
+        p->left = 0;
+        p->budget = 0;
+        pc->cached = 0;
+    }
+
+    ngx_http_async_upload_peer_publish(p, pc);
+}
+
+
+/*
+ * From here on the sync arm's balancer is called by the core itself, under
+ * the location's own configuration, as if it had been the only one.  It is
+ * initialised just now: its servers may have been resolved anew since.
+ */
+
+static ngx_int_t
+ngx_http_async_upload_peer_switch(ngx_http_async_upload_peer_t *p,
+    ngx_peer_connection_t *pc)
+{
+    ngx_http_request_t           *r;
+    ngx_http_upstream_t          *u;
+    ngx_http_async_upload_ctx_t  *ctx;
+
+    r = p->request;
+    u = r->upstream;
+    ctx = p->ctx;
+
+    if (ctx) {
+        ctx->fallback = 1;
+        ctx->masked_failure = p->end.failure;
+        ctx->masked_status = p->end.status;
+        ctx->started = ngx_http_async_upload_zone_clock();
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "async_upload \"%V\": sync takes over, failure %ui",
+                   &p->rollout->name, p->end.failure);
+
+    u->conf = p->conf;
+    u->upstream = p->rollout->sync;
+
+    ngx_http_async_upload_peer_clear(pc);
+
+    if (p->rollout->sync_init(r, p->rollout->sync) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    pc->tries = ngx_min(pc->tries, p->budget);
+
+    /* its headers may name the arm, its frames a stream of the connection */
+
+    if (!r->request_body_no_buffering) {
+        u->request_bufs = r->request_body ? r->request_body->bufs : NULL;
+    }
+
+    if (u->create_request(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return pc->get(pc, pc->data);
+}
+
+
+static void
+ngx_http_async_upload_peer_notify(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type)
+{
+    ngx_http_async_upload_peer_t *p = data;
+
+    p->notify(pc, p->data, type);
+}
+
+
+#if (NGX_SSL || NGX_COMPAT)
+
+static ngx_int_t
+ngx_http_async_upload_peer_set_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_async_upload_peer_t *p = data;
+
+    return p->set_session(pc, p->data);
+}
+
+
+static void
+ngx_http_async_upload_peer_save_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_async_upload_peer_t *p = data;
+
+    p->save_session(pc, p->data);
+}
+
+#endif
