@@ -1,0 +1,299 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#include "ngx_http_async_upload_account.h"
+#include "ngx_http_async_upload_zone.h"
+
+
+static void ngx_http_async_upload_account_cleanup(void *data);
+static uint64_t *ngx_http_async_upload_account_result(
+    ngx_http_async_upload_ctx_t *ctx, ngx_http_async_upload_cell_sh_t *cell);
+static void ngx_http_async_upload_account_size_class(
+    ngx_http_async_upload_ctx_t *ctx, ngx_http_async_upload_cell_sh_t *cell,
+    ngx_uint_t size);
+static void ngx_http_async_upload_account_fallback(
+    ngx_http_async_upload_ctx_t *ctx, ngx_http_async_upload_cell_sh_t *cell);
+static void ngx_http_async_upload_account_evidence(
+    ngx_http_async_upload_ctx_t *ctx, ngx_uint_t size);
+static ngx_uint_t ngx_http_async_upload_account_class(uint64_t bytes);
+
+
+ngx_int_t
+ngx_http_async_upload_account_start(ngx_http_async_upload_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t               *cln;
+    ngx_http_async_upload_cell_sh_t  *cell;
+    ngx_http_async_upload_rollout_t  *rollout;
+
+    rollout = ctx->rollout;
+
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_async_upload_account_cleanup;
+    cln->data = ctx;
+
+    if (rollout->slot == NULL) {
+        ngx_http_async_upload_zone_claim(rollout,
+                                         ctx->request->connection->log);
+    }
+
+    /* kept: a single process may change its configuration meanwhile */
+    ctx->slot = rollout->slot;
+    ctx->counted = 1;
+
+    cell = &ctx->slot->counts.cell[ctx->arm][ctx->cohort];
+
+    ngx_http_async_upload_zone_add(ctx->slot, &cell->uploads, 1);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_async_upload_account_cleanup(void *data)
+{
+    ngx_http_async_upload_account_commit(data);
+}
+
+
+void
+ngx_http_async_upload_account_commit(ngx_http_async_upload_ctx_t *ctx)
+{
+    uint64_t                         *result, bytes;
+    ngx_uint_t                        size;
+    ngx_http_request_t               *r;
+    ngx_http_async_upload_cell_sh_t  *cell;
+
+    if (!ctx->counted || ctx->committed) {
+        return;
+    }
+
+    ctx->committed = 1;
+
+    r = ctx->request;
+    cell = &ctx->slot->counts.cell[ctx->arm][ctx->cohort];
+
+    bytes = ngx_http_async_upload_account_size(r);
+    size = ngx_http_async_upload_account_class(bytes);
+
+    /*
+     * The result is the commit: a worker killed before its store has lost
+     * the upload, and at most these sums are ahead of it by one.
+     */
+
+    if (bytes) {
+        ngx_http_async_upload_zone_add(ctx->slot, &cell->bytes,
+                            ngx_min(bytes, (uint64_t) r->request_length));
+    }
+
+    ngx_http_async_upload_account_size_class(ctx, cell, size);
+
+    if (ctx->fallback) {
+        ngx_http_async_upload_account_fallback(ctx, cell);
+    }
+
+    if (ctx->cohort != NGX_HTTP_ASYNC_UPLOAD_FORCED) {
+        ngx_http_async_upload_account_evidence(ctx, size);
+    }
+
+    result = ngx_http_async_upload_account_result(ctx, cell);
+
+    if (result == &cell->success
+        && ctx->cohort != NGX_HTTP_ASYNC_UPLOAD_FORCED)
+    {
+        if (ctx->slot->shared) {
+            ngx_http_async_upload_hist_add_shared(
+                       &ctx->slot->counts.latency[ctx->arm], ctx->latency);
+
+        } else {
+            ngx_http_async_upload_hist_add(
+                       &ctx->slot->counts.latency[ctx->arm], ctx->latency);
+        }
+    }
+
+    ngx_http_async_upload_zone_add(ctx->slot, result, 1);
+}
+
+
+/* the one counter of the upload's result, at the arm of its decision */
+
+static uint64_t *
+ngx_http_async_upload_account_result(ngx_http_async_upload_ctx_t *ctx,
+    ngx_http_async_upload_cell_sh_t *cell)
+{
+    ngx_uint_t  class, status;
+
+    if (ctx->fallback) {
+        class = ctx->masked_failure;
+        status = ctx->masked_status;
+
+    } else {
+        switch (ctx->result) {
+
+        case NGX_HTTP_ASYNC_UPLOAD_SUCCESS:
+            return &cell->success;
+
+        case NGX_HTTP_ASYNC_UPLOAD_REJECTED:
+            return &cell->rejected;
+
+        case NGX_HTTP_ASYNC_UPLOAD_ABORTED:
+            return &cell->aborted;
+
+        case NGX_HTTP_ASYNC_UPLOAD_FAILURE:
+            class = ctx->failure;
+            status = ctx->status;
+            break;
+
+        default: /* CUT; OPEN: the request ended before its upstream began */
+            return &cell->cut;
+        }
+    }
+
+    if (class == NGX_HTTP_ASYNC_UPLOAD_HTTP) {
+        class = ngx_http_async_upload_zone_status_class(ctx->rollout->sh,
+                                                        status);
+    }
+
+    return &cell->failure[class];
+}
+
+
+static void
+ngx_http_async_upload_account_size_class(ngx_http_async_upload_ctx_t *ctx,
+    ngx_http_async_upload_cell_sh_t *cell, ngx_uint_t size)
+{
+    ngx_http_async_upload_size_sh_t  *s;
+
+    s = &cell->size[size];
+
+    if (ctx->fallback || ctx->result == NGX_HTTP_ASYNC_UPLOAD_FAILURE) {
+        ngx_http_async_upload_zone_add(ctx->slot, &s->failure, 1);
+        ngx_http_async_upload_zone_add(ctx->slot, &s->uploads, 1);
+
+    } else if (ctx->result == NGX_HTTP_ASYNC_UPLOAD_SUCCESS) {
+        ngx_http_async_upload_zone_add(ctx->slot, &s->latency_us,
+                                       ctx->latency);
+        ngx_http_async_upload_zone_add(ctx->slot, &s->uploads, 1);
+    }
+}
+
+
+/* what became of an upload after sync took it over */
+
+static void
+ngx_http_async_upload_account_fallback(ngx_http_async_upload_ctx_t *ctx,
+    ngx_http_async_upload_cell_sh_t *cell)
+{
+    switch (ctx->result) {
+
+    case NGX_HTTP_ASYNC_UPLOAD_SUCCESS:
+    case NGX_HTTP_ASYNC_UPLOAD_REJECTED:
+        ngx_http_async_upload_zone_add(ctx->slot, &cell->masked, 1);
+        ngx_http_async_upload_zone_add(ctx->slot, &cell->fallback_served, 1);
+        ngx_http_async_upload_zone_add(ctx->slot, &cell->fallback_latency_us,
+                                       ctx->latency);
+        break;
+
+    case NGX_HTTP_ASYNC_UPLOAD_FAILURE:
+        ngx_http_async_upload_zone_add(ctx->slot, &cell->fallback_failed, 1);
+        break;
+
+    default:
+        break;
+    }
+}
+
+
+/* only what began and ended in the epoch of now says anything about it */
+
+static void
+ngx_http_async_upload_account_evidence(ngx_http_async_upload_ctx_t *ctx,
+    ngx_uint_t size)
+{
+    uint64_t                              *result;
+    ngx_http_async_upload_word_t           word;
+    ngx_http_async_upload_evidence_arm_t  *arm;
+
+    ngx_http_async_upload_zone_word(ctx->rollout->sh, &word);
+
+    if (word.epoch != ctx->epoch
+        || ngx_http_async_upload_zone_evidence(ctx->slot, word.epoch)
+           != NGX_OK)
+    {
+        return;
+    }
+
+    arm = &ctx->slot->counts.evidence.arm[ctx->arm];
+
+    if (ctx->fallback) {
+        result = &arm->failure;
+
+    } else {
+        switch (ctx->result) {
+
+        case NGX_HTTP_ASYNC_UPLOAD_SUCCESS:
+            result = &arm->success;
+            break;
+
+        case NGX_HTTP_ASYNC_UPLOAD_FAILURE:
+            result = &arm->failure;
+            break;
+
+        case NGX_HTTP_ASYNC_UPLOAD_REJECTED:
+            result = &arm->rejected;
+            break;
+
+        case NGX_HTTP_ASYNC_UPLOAD_ABORTED:
+            result = &arm->aborted;
+            break;
+
+        default:
+            return;
+        }
+    }
+
+    if (ctx->cohort == NGX_HTTP_ASYNC_UPLOAD_BUCKET) {
+        ngx_http_async_upload_zone_add(ctx->slot, &arm->bucket, 1);
+    }
+
+    /* with an unbuffered body it is the client's uplink that was timed */
+
+    if (result == &arm->success && !ctx->request->request_body_no_buffering) {
+        ngx_http_async_upload_zone_add(ctx->slot, &arm->timed[size], 1);
+    }
+
+    ngx_http_async_upload_zone_add(ctx->slot, result, 1);
+}
+
+
+uint64_t
+ngx_http_async_upload_account_size(ngx_http_request_t *r)
+{
+    /* the core keeps it up for chunked bodies, too */
+
+    return r->headers_in.content_length_n > 0
+           ? (uint64_t) r->headers_in.content_length_n : 0;
+}
+
+
+/* below 64k, 1m, 16m, 256m, or larger */
+
+static ngx_uint_t
+ngx_http_async_upload_account_class(uint64_t bytes)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_SIZES - 1; i++) {
+        if (bytes < ((uint64_t) 1 << (16 + 4 * i))) {
+            break;
+        }
+    }
+
+    return i;
+}
