@@ -1,0 +1,496 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#include "ngx_http_async_upload_render.h"
+#include "ngx_http_async_upload_name.h"
+
+
+#define NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS  6
+
+
+static void ngx_http_async_upload_render_settings(
+    ngx_http_async_upload_json_t *w, ngx_http_async_upload_rollout_t *rollout);
+static void ngx_http_async_upload_render_source(
+    ngx_http_async_upload_json_t *w, ngx_http_async_upload_source_e source);
+static void ngx_http_async_upload_render_name(ngx_http_async_upload_json_t *w,
+    const char *key, ngx_str_t *name);
+static void ngx_http_async_upload_render_names(ngx_http_async_upload_json_t *w,
+    const char *key, ngx_array_t *names);
+static void ngx_http_async_upload_render_clients(
+    ngx_http_async_upload_json_t *w, ngx_http_async_upload_counts_t *counts);
+static void ngx_http_async_upload_render_cell(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_zone_sh_t *sh, ngx_http_async_upload_cell_sh_t *cell,
+    ngx_http_async_upload_hist_t *latency);
+static void ngx_http_async_upload_render_classes(
+    ngx_http_async_upload_json_t *w, ngx_http_async_upload_zone_sh_t *sh,
+    ngx_http_async_upload_cell_sh_t *cell);
+static void ngx_http_async_upload_render_latency(
+    ngx_http_async_upload_json_t *w, ngx_http_async_upload_hist_t *latency);
+static void ngx_http_async_upload_render_fallback(
+    ngx_http_async_upload_json_t *w, ngx_http_async_upload_counts_t *counts);
+static void ngx_http_async_upload_render_slots(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_zone_sh_t *sh, ngx_http_async_upload_slots_t *slots);
+static uint64_t ngx_http_async_upload_render_failures(
+    ngx_http_async_upload_cell_sh_t *cell);
+static void ngx_http_async_upload_render_add(
+    ngx_http_async_upload_cell_sh_t *sum, ngx_http_async_upload_cell_sh_t *cell);
+
+
+void
+ngx_http_async_upload_render_start(ngx_http_async_upload_json_t *w)
+{
+    ngx_http_async_upload_json_object(w, NULL);
+    ngx_http_async_upload_json_literal(w, "version",
+                                       NGX_HTTP_ASYNC_UPLOAD_VERSION);
+    ngx_http_async_upload_json_literal(w, "nginx", NGINX_VERSION);
+    ngx_http_async_upload_json_string(w, "generated",
+                                      ngx_cached_http_log_iso8601.data,
+                                      ngx_cached_http_log_iso8601.len);
+    ngx_http_async_upload_json_object(w, "rollouts");
+}
+
+
+void
+ngx_http_async_upload_render_end(ngx_http_async_upload_json_t *w)
+{
+    ngx_http_async_upload_json_end(w);
+    ngx_http_async_upload_json_end(w);
+}
+
+
+void
+ngx_http_async_upload_render_rollout(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout,
+    ngx_http_async_upload_counts_t *counts)
+{
+    ngx_uint_t                             arm;
+    ngx_http_async_upload_word_t           word;
+    ngx_http_async_upload_slots_t          slots;
+    ngx_http_async_upload_cell_sh_t        cell;
+    ngx_http_async_upload_evidence_arm_t  *evidence;
+
+    ngx_http_async_upload_zone_word(rollout->sh, &word);
+    ngx_http_async_upload_zone_read(rollout->sh, word.epoch, counts, &slots);
+
+    ngx_http_async_upload_json_name(w, rollout->name.data, rollout->name.len);
+    ngx_http_async_upload_json_object(w, NULL);
+
+    ngx_http_async_upload_render_name(w, "state",
+                          &ngx_http_async_upload_name_states[word.state]);
+    ngx_http_async_upload_json_bool(w, "enabled",
+                          word.state != NGX_HTTP_ASYNC_UPLOAD_STATE_OFF);
+    ngx_http_async_upload_json_uint(w, "share_bp", word.share);
+
+    evidence = counts->evidence.arm;
+    ngx_http_async_upload_json_ratio(w, "share_actual_bp",
+                      evidence[NGX_HTTP_ASYNC_UPLOAD_ASYNC].bucket
+                      * NGX_HTTP_ASYNC_UPLOAD_SHARE_MAX,
+                      evidence[NGX_HTTP_ASYNC_UPLOAD_ASYNC].bucket
+                      + evidence[NGX_HTTP_ASYNC_UPLOAD_SYNC].bucket, 1);
+    ngx_http_async_upload_json_uint(w, "epoch", word.epoch);
+
+    ngx_http_async_upload_render_settings(w, rollout);
+    ngx_http_async_upload_render_clients(w, counts);
+
+    ngx_http_async_upload_json_object(w, "arms");
+
+    for (arm = 0; arm < NGX_HTTP_ASYNC_UPLOAD_ARMS; arm++) {
+
+        cell = counts->cell[arm][NGX_HTTP_ASYNC_UPLOAD_BUCKET];
+        ngx_http_async_upload_render_add(&cell,
+                            &counts->cell[arm][NGX_HTTP_ASYNC_UPLOAD_KEPT]);
+
+        ngx_http_async_upload_json_name(w,
+                            ngx_http_async_upload_name_arms[arm].data,
+                            ngx_http_async_upload_name_arms[arm].len);
+        ngx_http_async_upload_render_cell(w, rollout->sh, &cell,
+                                          &counts->latency[arm]);
+    }
+
+    ngx_http_async_upload_json_end(w);
+
+    ngx_http_async_upload_json_object(w, "forced");
+
+    for (arm = 0; arm < NGX_HTTP_ASYNC_UPLOAD_ARMS; arm++) {
+
+        ngx_http_async_upload_json_name(w,
+                            ngx_http_async_upload_name_arms[arm].data,
+                            ngx_http_async_upload_name_arms[arm].len);
+        ngx_http_async_upload_render_cell(w, rollout->sh,
+                         &counts->cell[arm][NGX_HTTP_ASYNC_UPLOAD_FORCED],
+                         NULL);
+    }
+
+    ngx_http_async_upload_json_end(w);
+
+    ngx_http_async_upload_render_fallback(w, counts);
+    ngx_http_async_upload_render_slots(w, rollout->sh, &slots);
+
+    ngx_http_async_upload_json_end(w);
+}
+
+
+static void
+ngx_http_async_upload_render_settings(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout)
+{
+    ngx_http_async_upload_name_t  *m;
+
+    ngx_http_async_upload_json_object(w, "settings");
+
+    ngx_http_async_upload_json_object(w, "async_upload");
+    ngx_http_async_upload_render_name(w, "value", &rollout->async_name);
+    ngx_http_async_upload_render_source(w, NGX_HTTP_ASYNC_UPLOAD_FROM_CONF);
+
+    ngx_http_async_upload_json_object(w, "async_upload_enabled");
+    ngx_http_async_upload_json_bool(w, "value", rollout->enabled);
+    ngx_http_async_upload_render_source(w, rollout->enabled_source);
+
+    ngx_http_async_upload_json_object(w, "async_upload_rollout");
+    ngx_http_async_upload_json_uint(w, "value_bp", rollout->share);
+    ngx_http_async_upload_render_source(w, rollout->share_source);
+
+    ngx_http_async_upload_json_object(w, "async_upload_key");
+    ngx_http_async_upload_render_names(w, "value", rollout->key_texts);
+    ngx_http_async_upload_render_source(w, rollout->key_source);
+
+    ngx_http_async_upload_json_object(w, "async_upload_missing");
+    ngx_http_async_upload_render_name(w, "value",
+                  &ngx_http_async_upload_name_missings[rollout->missing]);
+    ngx_http_async_upload_render_source(w, rollout->missing_source);
+
+    ngx_http_async_upload_json_object(w, "async_upload_hash");
+    ngx_http_async_upload_render_name(w, "value", &rollout->hash_name);
+    ngx_http_async_upload_render_names(w, "arguments", rollout->hash_args);
+    ngx_http_async_upload_render_source(w, rollout->hash_source);
+
+    ngx_http_async_upload_json_object(w, "async_upload_methods");
+    ngx_http_async_upload_json_array(w, "value");
+
+    for (m = ngx_http_async_upload_name_methods; m->name.len; m++) {
+        if (rollout->methods & m->value) {
+            ngx_http_async_upload_render_name(w, NULL, &m->name);
+        }
+    }
+
+    ngx_http_async_upload_json_end(w);
+    ngx_http_async_upload_render_source(w, rollout->methods_source);
+
+    ngx_http_async_upload_json_object(w, "async_upload_fallback");
+    ngx_http_async_upload_render_name(w, "value",
+                  &ngx_http_async_upload_name_fallbacks[rollout->fallback]);
+    ngx_http_async_upload_render_source(w, rollout->fallback_source);
+
+    ngx_http_async_upload_json_end(w);
+}
+
+
+/* closes the setting, too */
+
+static void
+ngx_http_async_upload_render_source(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_source_e source)
+{
+    ngx_http_async_upload_render_name(w, "source",
+                                &ngx_http_async_upload_name_sources[source]);
+    ngx_http_async_upload_json_end(w);
+}
+
+
+static void
+ngx_http_async_upload_render_name(ngx_http_async_upload_json_t *w,
+    const char *key, ngx_str_t *name)
+{
+    ngx_http_async_upload_json_string(w, key, name->data, name->len);
+}
+
+
+static void
+ngx_http_async_upload_render_names(ngx_http_async_upload_json_t *w,
+    const char *key, ngx_array_t *names)
+{
+    ngx_str_t   *name;
+    ngx_uint_t   i;
+
+    name = names->elts;
+
+    ngx_http_async_upload_json_array(w, key);
+
+    for (i = 0; i < names->nelts; i++) {
+        ngx_http_async_upload_render_name(w, NULL, &name[i]);
+    }
+
+    ngx_http_async_upload_json_end(w);
+}
+
+
+/* what people feel: a failure that was masked is none */
+
+static void
+ngx_http_async_upload_render_clients(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_counts_t *counts)
+{
+    ngx_uint_t                        i;
+    uint64_t                          success, failure;
+    ngx_http_async_upload_cell_sh_t  *cell, sum;
+
+    cell = &counts->cell[0][0];
+    ngx_memzero(&sum, sizeof(ngx_http_async_upload_cell_sh_t));
+
+    for (i = 0;
+         i < NGX_HTTP_ASYNC_UPLOAD_ARMS * NGX_HTTP_ASYNC_UPLOAD_COHORTS;
+         i++)
+    {
+        ngx_http_async_upload_render_add(&sum, &cell[i]);
+    }
+
+    failure = ngx_http_async_upload_render_failures(&sum);
+
+    /* the masked counter is stored before the failure it belongs to */
+    sum.masked = ngx_min(sum.masked, failure);
+
+    failure -= sum.masked;
+    success = sum.success + sum.masked;
+
+    ngx_http_async_upload_json_object(w, "clients");
+    ngx_http_async_upload_json_uint(w, "uploads", success + failure);
+    ngx_http_async_upload_json_uint(w, "failed", failure);
+    ngx_http_async_upload_json_ratio(w, "failed_rate", failure,
+                                     success + failure,
+                                     NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS);
+    ngx_http_async_upload_json_end(w);
+}
+
+
+static void
+ngx_http_async_upload_render_cell(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_zone_sh_t *sh, ngx_http_async_upload_cell_sh_t *cell,
+    ngx_http_async_upload_hist_t *latency)
+{
+    uint64_t                          failure, done;
+    ngx_uint_t                        i;
+    ngx_http_async_upload_size_sh_t  *size;
+
+    failure = ngx_http_async_upload_render_failures(cell);
+    done = cell->success + failure + cell->rejected + cell->aborted + cell->cut;
+
+    ngx_http_async_upload_json_object(w, NULL);
+
+    ngx_http_async_upload_json_uint(w, "uploads", cell->uploads);
+    ngx_http_async_upload_json_uint(w, "success", cell->success);
+    ngx_http_async_upload_json_uint(w, "failure", failure);
+    ngx_http_async_upload_render_classes(w, sh, cell);
+    ngx_http_async_upload_json_uint(w, "rejected", cell->rejected);
+    ngx_http_async_upload_json_uint(w, "aborted", cell->aborted);
+    ngx_http_async_upload_json_uint(w, "cut", cell->cut);
+    ngx_http_async_upload_json_uint(w, "masked", cell->masked);
+    ngx_http_async_upload_json_uint(w, "lost", cell->lost);
+    ngx_http_async_upload_json_uint(w, "in_flight",
+                                    cell->uploads - done - cell->lost);
+    ngx_http_async_upload_json_uint(w, "bytes", cell->bytes);
+    ngx_http_async_upload_json_ratio(w, "success_rate", cell->success,
+                                     cell->success + failure,
+                                     NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS);
+    ngx_http_async_upload_json_ratio(w, "error_rate", failure,
+                                     cell->success + failure,
+                                     NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS);
+
+    if (latency) {
+        ngx_http_async_upload_render_latency(w, latency);
+    }
+
+    ngx_http_async_upload_json_object(w, "sizes");
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_SIZES; i++) {
+        size = &cell->size[i];
+
+        ngx_http_async_upload_json_name(w,
+                                   ngx_http_async_upload_name_sizes[i].data,
+                                   ngx_http_async_upload_name_sizes[i].len);
+        ngx_http_async_upload_json_object(w, NULL);
+        ngx_http_async_upload_json_uint(w, "uploads", size->uploads);
+        ngx_http_async_upload_json_uint(w, "failure", size->failure);
+        ngx_http_async_upload_json_uint(w, "latency_sum_us", size->latency_us);
+        ngx_http_async_upload_json_end(w);
+    }
+
+    ngx_http_async_upload_json_end(w);
+
+    ngx_http_async_upload_json_end(w);
+}
+
+
+static void
+ngx_http_async_upload_render_classes(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_zone_sh_t *sh, ngx_http_async_upload_cell_sh_t *cell)
+{
+    u_char      *last, name[NGX_HTTP_ASYNC_UPLOAD_NAME_LEN];
+    ngx_uint_t   i, class, status;
+
+    ngx_http_async_upload_json_object(w, "by_class");
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_CLASSES; i++) {
+
+        class = ngx_min(i, NGX_HTTP_ASYNC_UPLOAD_HTTP);
+        status = 0;
+
+        /* classes of connections always, of statuses those that were met */
+
+        if (i >= NGX_HTTP_ASYNC_UPLOAD_HTTP) {
+
+            if (cell->failure[i] == 0) {
+                continue;
+            }
+
+            if (i >= NGX_HTTP_ASYNC_UPLOAD_HTTP_FIRST) {
+                status = ngx_http_async_upload_zone_load(
+                         &sh->statuses[i - NGX_HTTP_ASYNC_UPLOAD_HTTP_FIRST]);
+            }
+        }
+
+        last = ngx_http_async_upload_name_class(name, class, status);
+
+        ngx_http_async_upload_json_name(w, name, last - name);
+        ngx_http_async_upload_json_uint(w, NULL, cell->failure[i]);
+    }
+
+    ngx_http_async_upload_json_end(w);
+}
+
+
+static void
+ngx_http_async_upload_render_latency(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_hist_t *latency)
+{
+    double       value;
+    uint64_t     total;
+    ngx_uint_t   i;
+
+    static struct {
+        const char  *name;
+        double       q;
+    } quantiles[] = {
+        { "p50", 0.5 }, { "p90", 0.9 }, { "p95", 0.95 }, { "p99", 0.99 }
+    };
+
+    total = ngx_http_async_upload_hist_total(latency);
+
+    ngx_http_async_upload_json_object(w, "latency_us");
+    ngx_http_async_upload_json_ratio(w, "mean", latency->sum_us, total, 1);
+
+    for (i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
+
+        if (total == 0) {
+            ngx_http_async_upload_json_null(w, quantiles[i].name);
+            continue;
+        }
+
+        value = ngx_http_async_upload_hist_quantile(latency, total,
+                                                    quantiles[i].q);
+
+        /* the middle of a bucket may lie above all that is in it */
+
+        ngx_http_async_upload_json_uint(w, quantiles[i].name,
+                          ngx_min((uint64_t) (value + 0.5), latency->max_us));
+    }
+
+    if (total) {
+        ngx_http_async_upload_json_uint(w, "max", latency->max_us);
+
+    } else {
+        ngx_http_async_upload_json_null(w, "max");
+    }
+
+    ngx_http_async_upload_json_end(w);
+}
+
+
+static void
+ngx_http_async_upload_render_fallback(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_counts_t *counts)
+{
+    uint64_t                          served, failed, latency;
+    ngx_uint_t                        i;
+    ngx_http_async_upload_cell_sh_t  *cell;
+
+    cell = counts->cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC];
+    served = 0;
+    failed = 0;
+    latency = 0;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_COHORTS; i++) {
+        served += cell[i].fallback_served;
+        failed += cell[i].fallback_failed;
+        latency += cell[i].fallback_latency_us;
+    }
+
+    ngx_http_async_upload_json_object(w, "fallback");
+    ngx_http_async_upload_json_uint(w, "served", served);
+    ngx_http_async_upload_json_uint(w, "failed", failed);
+    ngx_http_async_upload_json_uint(w, "latency_sum_us", latency);
+    ngx_http_async_upload_json_end(w);
+}
+
+
+static void
+ngx_http_async_upload_render_slots(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_zone_sh_t *sh, ngx_http_async_upload_slots_t *slots)
+{
+    uint64_t  now, tick;
+
+    ngx_http_async_upload_json_object(w, "slots");
+    ngx_http_async_upload_json_uint(w, "total", slots->slots);
+    ngx_http_async_upload_json_uint(w, "used", slots->used);
+    ngx_http_async_upload_json_uint(w, "alive", slots->alive);
+    ngx_http_async_upload_json_bool(w, "overflow", slots->overflow);
+    ngx_http_async_upload_json_end(w);
+
+    tick = ngx_http_async_upload_zone_load(&sh->tick);
+
+    if (tick == 0) {
+        ngx_http_async_upload_json_null(w, "last_tick_age_s");
+        return;
+    }
+
+    now = ngx_http_async_upload_zone_clock();
+
+    ngx_http_async_upload_json_ratio(w, "last_tick_age_s",
+                                     now > tick ? now - tick : 0, 1000000, 3);
+}
+
+
+static uint64_t
+ngx_http_async_upload_render_failures(ngx_http_async_upload_cell_sh_t *cell)
+{
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    n = 0;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_CLASSES; i++) {
+        n += cell->failure[i];
+    }
+
+    return n;
+}
+
+
+/* a cell is nothing but counters */
+
+static void
+ngx_http_async_upload_render_add(ngx_http_async_upload_cell_sh_t *sum,
+    ngx_http_async_upload_cell_sh_t *cell)
+{
+    uint64_t    *to, *from;
+    ngx_uint_t   i;
+
+    to = (uint64_t *) sum;
+    from = (uint64_t *) cell;
+
+    for (i = 0; i < sizeof(*cell) / sizeof(uint64_t); i++) {
+        to[i] += from[i];
+    }
+}
