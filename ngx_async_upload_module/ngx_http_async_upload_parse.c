@@ -1,0 +1,61 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#include "ngx_http_async_upload_parse.h"
+
+
+ngx_int_t
+ngx_http_async_upload_parse_share(ngx_str_t *word, ngx_uint_t percent)
+{
+    size_t     len;
+    ngx_int_t  share;
+
+    len = word->len;
+
+    if (len && word->data[len - 1] == '%') {
+        len--;
+
+    } else if (percent) {
+        return NGX_ERROR;
+    }
+
+    /* "1." is none, and ".5" is more likely a slip than a half */
+
+    if (len == 0 || word->data[0] == '.' || word->data[len - 1] == '.') {
+        return NGX_ERROR;
+    }
+
+    share = ngx_atofp(word->data, len, 2);
+
+    return (share == NGX_ERROR || share > NGX_HTTP_ASYNC_UPLOAD_SHARE_MAX)
+           ? NGX_ERROR : share;
+}
+
+
+ngx_int_t
+ngx_http_async_upload_parse_flag(ngx_str_t *word)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        ngx_str_t  name;
+        ngx_int_t  value;
+    } flags[] = {
+        { ngx_string("true"), 1 }, { ngx_string("false"), 0 },
+        { ngx_string("on"), 1 },   { ngx_string("off"), 0 },
+        { ngx_string("1"), 1 },    { ngx_string("0"), 0 }
+    };
+
+    for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        if (word->len == flags[i].name.len
+            && ngx_strncasecmp(word->data, flags[i].name.data, word->len) == 0)
+        {
+            return flags[i].value;
+        }
+    }
+
+    return NGX_ERROR;
+}

@@ -1,0 +1,38 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#ifndef _NGX_HTTP_ASYNC_UPLOAD_PARSE_H_INCLUDED_
+#define _NGX_HTTP_ASYNC_UPLOAD_PARSE_H_INCLUDED_
+
+
+/*
+ * Words of nginx.conf and of the environment to values.  Pure: no unit of
+ * configuration, no message; whoever asks knows what to say of a bad word.
+ */
+
+
+#include "ngx_http_async_upload.h"
+
+
+/*
+ * A share such as 1%, 0.25% or 100%, in steps of 0.01%.
+ *
+ * "percent" is 1 if the sign must be there, 0 if it may be.
+ *
+ * Returns: 0..10000 basis points, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_async_upload_parse_share(ngx_str_t *word,
+    ngx_uint_t percent);
+
+/*
+ * One of true, false, on, off, 1, 0.
+ *
+ * Returns: 1, 0 or NGX_ERROR.
+ */
+ngx_int_t ngx_http_async_upload_parse_flag(ngx_str_t *word);
+
+
+#endif /* _NGX_HTTP_ASYNC_UPLOAD_PARSE_H_INCLUDED_ */
