@@ -24,25 +24,42 @@ newer_suite=${NEWER_SUITE:-forky}
 # shellcheck source=t/deps.sh
 . "$top/t/deps.sh"
 
+# shellcheck source=t/run.sh
+. "$top/t/run.sh"
+
+# shellcheck source=t/demo.sh
+. "$top/t/demo.sh"
+
 
 usage() {
     cat <<'END'
 usage: ./build.sh COMMAND [OPTION...]
 
-  deps [build|test]     fetch what the system lacks into build/deps: for build
+  deps [build|all]      fetch what the system lacks into build/deps: for build
                         and run, or for everything (default)
   build [OPTION...]     build the module against the distribution's nginx, into
                         build/VERSION/ngx_http_async_upload_module.so
       --nginx=DIR       against this nginx source tree, configured or not; it
                         is copied, not touched
       --newer           against the newer nginx that the tests use
-      --binary          build nginx too, from DIR, into build/VERSION/nginx
-      --static          link the module into that nginx (implies --binary)
-      --asan            with AddressSanitizer and UBSan (from DIR, default the
-                        distribution's source package; implies --binary)
-  clean                 remove build/ but for build/deps
+      --binary          build nginx too, from DIR, into build/.../nginx
+      --static          link the module into that nginx instead
+      --asan            nginx and module with AddressSanitizer and UBSan, from
+                        DIR or from the distribution's source
+  run [OPTION...]       build, then start a demo in the foreground
+      --port=N          the proxy's port, otherwise the first free one from 8080
+      --enabled         as ASYNC_UPLOAD_ENABLED=on in the environment
+      --rollout=SHARE   as ASYNC_UPLOAD_ROLLOUT=SHARE
+  reload                have the demo read build/demo/conf anew
+  test [FILE...]        build, then run all tests, or these files of t/
+      --nginx=NAME      with this nginx alone: 1.22, 1.30 or asan
+  vectors FILE          run the vectors of a file through the units
+  bench [OPTION...]     measure instructions per upload
+  exec COMMAND...       run a command with what "deps" has fetched
+  clean                 remove build/, except for build/deps
       --all             and build/deps
 
+Nothing is installed, and no root is needed.
 END
 }
 
@@ -112,6 +129,20 @@ configure_flags() {
 }
 
 
+# take_turns, end_turn: of several build.sh at once, one builds at a time.
+
+take_turns() {
+    mkdir -p "$build"
+    exec 9>"$build/lock"
+    flock 9
+}
+
+
+end_turn() {
+    exec 9>&-
+}
+
+
 # build_tree TREE OUT MODE MODULE_CFLAGS [FLAG...]: configures a copy of an
 # nginx source tree and builds the module from it.  MODE is "module", "binary"
 # (nginx too) or "static".  Only what has changed is compiled.
@@ -128,6 +159,7 @@ build_tree() {
     fi
 
     key=$(printf '%s\n' "$top" "$tree" "$mode" "$cflags" "$*"
+          printf '%s\n' "$top"/ngx_async_upload_module/*.[ch]
           cksum "$top/config" "$tree/src/core/nginx.h"
           cksum "$tree/conf_flags" "$tree/objs/ngx_auto_config.h" 2>/dev/null \
           || true)
@@ -172,7 +204,11 @@ build_tree() {
 
     for part in "$module.so" nginx; do
         if [ -f "$objs/$part" ] && ! cmp -s "$objs/$part" "$out/$part"; then
-            cp "$objs/$part" "$out/$part"
+
+            # a rename, since a running nginx has the old one mapped
+
+            cp "$objs/$part" "$out/$part.new"
+            mv "$out/$part.new" "$out/$part"
             say "built ${out#"$top"/}/$part"
         fi
     done
@@ -250,9 +286,9 @@ build_asan() {
 
 
 command_deps() {
-    case ${1:-test} in
+    case ${1:-all} in
         build) deps_build ;;
-        test)  deps_build && deps_test ;;
+        all)   deps_build && deps_test ;;
         *)     die "deps: invalid argument \"$1\"" ;;
     esac
 }
@@ -307,6 +343,44 @@ command_build() {
 }
 
 
+command_vectors() {
+    local dir=$build/units file
+
+    [ $# = 1 ] || die "vectors: one file is needed"
+    [ -f "$1" ] || die "vectors: no file \"$1\""
+
+    file=$(cd "$(dirname "$1")" && pwd)/${1##*/}
+
+    deps_build
+    units "$dir"
+    end_turn
+    exec "$dir/vectors" "$file"
+}
+
+
+command_bench() {
+    [ -x "$top/t/bench/run" ] || die "bench: there is no t/bench/run"
+
+    command_deps all
+    build_distribution
+
+    export TEST_NGINX_BINARY=$nginx
+    export TEST_NGINX_LOAD_MODULES=$out/$module.so
+
+    end_turn
+    exec "$top/t/bench/run" "$@"
+}
+
+
+command_exec() {
+    [ $# != 0 ] || die "exec: a command is needed"
+
+    use_root
+    use_test_nginx
+    exec "$@"
+}
+
+
 command_clean() {
     local path
 
@@ -330,7 +404,10 @@ main() {
     [ $# = 0 ] || shift
 
     case $command in
-        deps | build | clean)
+        deps | build | run | test | vectors | bench | clean)
+            take_turns
+            "command_$command" "$@" ;;
+        reload | exec)
             "command_$command" "$@" ;;
         -h | --help | help)
             usage ;;

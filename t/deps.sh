@@ -16,11 +16,12 @@
 # writes below apt/ alone.
 
 
-packages_build="gcc make libc6-dev libpcre2-dev libssl-dev zlib1g-dev curl"
+packages_build="gcc make libc6-dev libpcre2-dev libssl-dev zlib1g-dev
+    libjansson-dev curl"
 
 packages_test="perl libtest-base-perl libtest-longstring-perl
     liblist-moreutils-perl libtext-diff-perl libipc-run-perl libwww-perl
-    liburi-perl libhttp-message-perl libjansson-dev procps iproute2 patchelf
+    liburi-perl libhttp-message-perl procps iproute2 patchelf
     valgrind"
 
 root=$deps/root
@@ -489,17 +490,21 @@ newer_libraries() {
 
 deps_test_nginx() {
     step test-nginx deps_test_nginx_key deps_test_nginx_do
+    use_test_nginx
 
+    perl -MTest::Nginx::Util -e 1 >"$deps/test-nginx.log" 2>&1 \
+        || die "Test::Nginx does not load: $(cat "$deps/test-nginx.log")"
+}
+
+
+use_test_nginx() {
     if [ -d "$deps/test-nginx/usr/share/perl5" ]; then
         PERL5LIB=$deps/test-nginx/usr/share/perl5${PERL5LIB:+:$PERL5LIB}
     elif [ -d "$deps/test-nginx/lib/perl5" ]; then
         PERL5LIB=$deps/test-nginx/lib/perl5${PERL5LIB:+:$PERL5LIB}
     fi
 
-    export PERL5LIB
-
-    perl -MTest::Nginx::Util -e 1 >"$deps/test-nginx.log" 2>&1 \
-        || die "Test::Nginx does not load: $(cat "$deps/test-nginx.log")"
+    export PERL5LIB=${PERL5LIB:-}
 }
 
 

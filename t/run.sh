@@ -1,0 +1,270 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154
+
+# Copyright (C) 2026 the ngx_http_async_upload_module authors
+
+# A part of build.sh: "test".
+#
+# Each nginx has its own run of the tests, in a network and process namespace
+# of its own, as Test::Nginx listens on every address.  What needs no nginx runs
+# once, and the units once more with sanitizers.
+
+
+results=$build/test/$$
+
+
+command_test() {
+    local names=() files=() plain=() units=() about_nginx=() name file arg
+
+    for arg; do
+        case $arg in
+            --nginx=*) names+=("${arg#*=}") ;;
+            -*)        die "test: invalid argument \"$arg\"" ;;
+            *)         files+=("$arg") ;;
+        esac
+    done
+
+    cd "$top" || die "test: cannot enter $top"
+
+    if [ ${#names[@]} = 0 ]; then
+        names=(1.22 1.30 asan)
+    fi
+
+    if [ ${#files[@]} = 0 ]; then
+        files=(t/*.t)
+    fi
+
+    for file in "${files[@]}"; do
+        [ -f "$file" ] || die "test: no file \"$file\""
+
+        case ${file##*/} in
+            unit_*.t | vectors.t) units+=("$file") plain+=("$file") ;;
+            style.t)              plain+=("$file") ;;
+            *)                    about_nginx+=("$file") ;;
+        esac
+    done
+
+    command_deps all
+    prepare_results
+    choose_isolation
+
+    # first everything is built, then everything is run
+
+    build_units "$build/units"
+    build_units "$build/units-san" SAN=1
+
+    if [ ${#about_nginx[@]} != 0 ]; then
+        for name in "${names[@]}"; do
+            build_nginx "$name"
+            prepare_nginx "$results/$name"
+        done
+    fi
+
+    end_turn
+
+    export ASYNC_UPLOAD_UNITS=$build/units
+
+    if [ ${#plain[@]} != 0 ]; then
+        run_tests units "${plain[@]}"
+    fi
+
+    if [ ${#units[@]} != 0 ]; then
+        ASYNC_UPLOAD_UNITS=$build/units-san run_tests units-san "${units[@]}"
+    fi
+
+    if [ ${#about_nginx[@]} != 0 ]; then
+        for name in "${names[@]}"; do
+            export TEST_NGINX_BINARY=$results/$name/nginx
+            export TEST_NGINX_LOAD_MODULES=$results/$name/$module.so
+            run_tests "$name" "${about_nginx[@]}"
+        done
+    fi
+
+    summary
+}
+
+
+# prepare_results: a directory for this run; those of earlier ones and what a
+# killed Test::Nginx has left go.
+
+prepare_results() {
+    local dir
+
+    for dir in "$build"/test/*; do
+        if [ -d "$dir" ] && [ ! -e "/proc/${dir##*/}" ]; then
+            rm -rf "$dir"
+        fi
+    done
+
+    find "$top/t" -maxdepth 1 -name 'servroot*' -mmin +60 -exec rm -rf {} +
+
+    rm -rf "$results"
+    mkdir -p "$results"
+}
+
+
+# build_units DIR [SAN=1]: builds the unit tests.
+
+build_units() {
+    make -s -C "$top/t/unit" -j "$jobs" OUT="$1" CC="$(compiler)" "${@:2}"
+}
+
+
+# build_nginx NAME: builds the module for one nginx; NAME is "asan" or the
+# beginning of the version of one of the packaged ones.
+
+build_nginx() {
+    local name=$1 version
+
+    if [ "$name" = asan ]; then
+        build_asan "$deps/source"
+        return
+    fi
+
+    version=$(nginx_version "$(distribution_root)/usr/share/nginx/src")
+
+    case $version in
+        "$name" | "$name".*) build_distribution ;;
+        *)                   build_newer ;;
+    esac
+
+    case ${out##*/} in
+        "$name" | "$name".*) ;;
+        *) die "test: there is no nginx $name here" ;;
+    esac
+}
+
+
+# prepare_nginx DIR: what a run needs of what was built, so that building again
+# meanwhile does no harm.
+
+prepare_nginx() {
+    local dir=$1
+
+    mkdir -p "$dir"
+    cp "$out/$module.so" "$dir/"
+
+    # A second error log, for alerts, is kept over all blocks and all starts;
+    # Test::Nginx removes its own before each block.
+
+    printf '#!/bin/sh\nexec "%s" -g "error_log %s alert;" "$@"\n' \
+        "$nginx" "$dir/alerts.log" >"$dir/nginx"
+    chmod +x "$dir/nginx"
+}
+
+
+# run_tests NAME FILE...: runs test files and looks for what they do not see.
+
+run_tests() {
+    local name=$1 dir=$results/$1 log=$results/$1/totals found
+
+    shift
+
+    mkdir -p "$dir"
+    : >"$dir/alerts.log"
+
+    say ''
+    say "== $name"
+
+    export TEST_NGINX_RANDOMIZE=1
+
+    if [ "$(id -u)" = 0 ]; then
+        export TEST_NGINX_WORKER_USER=root
+    fi
+
+    # separated by commas, since Test::Nginx changes log_path; the names that
+    # nginx gives to the tables of every dynamic module are the same
+
+    export ASAN_OPTIONS=detect_odr_violation=0
+    ASAN_OPTIONS+=,log_path=$dir/asan
+    export UBSAN_OPTIONS=print_stacktrace=1
+    export LSAN_OPTIONS=suppressions=$top/t/lsan.supp,print_suppressions=0
+
+    "${isolation[@]}" perl "$top/t/prove" "$log" "$@" </dev/null || true
+
+    if [ ! -s "$log" ]; then
+        say "$name: the tests did not come to their end"
+        echo 0 1 >"$log"
+    fi
+
+    # each of these is a failed test more
+
+    found=$(grep -hE 'exited on signal (4|6|7|8|11)\b|open socket #[0-9]+ left' \
+                "$dir/alerts.log" || true)
+
+    if [ -n "$found" ]; then
+        printf '%s: in the error logs:\n%s\n' "$name" "$found"
+        echo 0 1 >>"$log"
+    fi
+
+    for found in "$dir"/asan*; do
+        if [ -e "$found" ] && ! is_nginx_own "$found"; then
+            say "$name: a sanitizer's report: $found"
+            head -n 30 "$found"
+            echo 0 1 >>"$log"
+        fi
+    done
+}
+
+
+# is_nginx_own REPORT: whether it is only of the first pool of nginx' main(),
+# which is never freed when a configuration is refused.
+
+is_nginx_own() {
+    local frames='__interceptor_\w+|ngx_memalign|ngx_create_pool|main'
+
+    grep -q 'ERROR: LeakSanitizer: detected memory leaks' "$1" \
+        && ! grep -E '^ *#[0-9]+ ' "$1" \
+             | grep -qvE " in ($frames|__libc_start\w+|_start) "
+}
+
+
+# choose_isolation: sets "isolation" to the command that runs another one in
+# namespaces of its own.  As a normal user it becomes root there for as long as
+# it takes to bring up the loopback interface.
+
+choose_isolation() {
+    # shellcheck disable=SC2016
+    local start='ip link set lo up && "$@"' space proc
+    local user=(unshare --user --map-user="$(id -u)" --map-group="$(id -g)" --)
+
+    for space in "unshare" "unshare --map-root-user"; do
+        for proc in "--mount-proc" ""; do
+
+            # shellcheck disable=SC2206
+            isolation=($space --net --pid --fork --kill-child $proc
+                       bash -c "$start" bash)
+
+            if [ "$space" != unshare ] && [ "$(id -u)" != 0 ]; then
+                isolation+=("${user[@]}")
+            fi
+
+            if "${isolation[@]}" true 2>"$results/unshare.log"; then
+                return
+            fi
+        done
+    done
+
+    die "test: cannot make a network namespace: $(cat "$results/unshare.log")"
+}
+
+
+# summary: the one line that counts, and the exit status.
+
+summary() {
+    local passed=0 failed=0 p f
+
+    while read -r p f; do
+        passed=$((passed + p))
+        failed=$((failed + f))
+    done < <(cat "$results"/*/totals)
+
+    say ''
+    say "$passed passed, $failed failed"
+
+    if [ $failed = 0 ]; then
+        rm -rf "$results"
+    fi
+
+    [ $failed = 0 ] && [ $passed != 0 ]
+}
