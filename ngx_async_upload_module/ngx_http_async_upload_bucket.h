@@ -16,8 +16,8 @@
  */
 
 
-#ifndef NGX_HTTP_ASYNC_UPLOAD_BUCKET_H_INCLUDED
-#define NGX_HTTP_ASYNC_UPLOAD_BUCKET_H_INCLUDED
+#ifndef _NGX_HTTP_ASYNC_UPLOAD_BUCKET_H_INCLUDED_
+#define _NGX_HTTP_ASYNC_UPLOAD_BUCKET_H_INCLUDED_
 
 
 #include <stddef.h>
@@ -127,4 +127,4 @@ ngx_http_async_upload_bucket_taken(int bucket, unsigned share_bp)
 }
 
 
-#endif /* NGX_HTTP_ASYNC_UPLOAD_BUCKET_H_INCLUDED */
+#endif /* _NGX_HTTP_ASYNC_UPLOAD_BUCKET_H_INCLUDED_ */

@@ -16,8 +16,8 @@
  */
 
 
-#ifndef NGX_HTTP_ASYNC_UPLOAD_HIST_H_INCLUDED
-#define NGX_HTTP_ASYNC_UPLOAD_HIST_H_INCLUDED
+#ifndef _NGX_HTTP_ASYNC_UPLOAD_HIST_H_INCLUDED_
+#define _NGX_HTTP_ASYNC_UPLOAD_HIST_H_INCLUDED_
 
 
 #include <stdint.h>
@@ -173,4 +173,4 @@ void ngx_http_async_upload_hist_quantiles(
     unsigned nq, double *us);
 
 
-#endif /* NGX_HTTP_ASYNC_UPLOAD_HIST_H_INCLUDED */
+#endif /* _NGX_HTTP_ASYNC_UPLOAD_HIST_H_INCLUDED_ */

@@ -23,8 +23,8 @@
  */
 
 
-#ifndef NGX_HTTP_ASYNC_UPLOAD_JSON_H_INCLUDED
-#define NGX_HTTP_ASYNC_UPLOAD_JSON_H_INCLUDED
+#ifndef _NGX_HTTP_ASYNC_UPLOAD_JSON_H_INCLUDED_
+#define _NGX_HTTP_ASYNC_UPLOAD_JSON_H_INCLUDED_
 
 
 #include <stddef.h>
@@ -338,4 +338,4 @@ void ngx_http_async_upload_json_text_label(ngx_http_async_upload_json_t *w,
     const unsigned char *s, size_t len);
 
 
-#endif /* NGX_HTTP_ASYNC_UPLOAD_JSON_H_INCLUDED */
+#endif /* _NGX_HTTP_ASYNC_UPLOAD_JSON_H_INCLUDED_ */
