@@ -8,7 +8,8 @@
 #include "ngx_http_async_upload_name.h"
 
 
-#define NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS  6
+#define NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS   6
+#define NGX_HTTP_ASYNC_UPLOAD_RENDER_QUANTILES  4
 
 
 static void ngx_http_async_upload_render_settings(
@@ -365,36 +366,37 @@ static void
 ngx_http_async_upload_render_latency(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_hist_t *latency)
 {
-    double       value;
+    double       us[NGX_HTTP_ASYNC_UPLOAD_RENDER_QUANTILES];
     uint64_t     total;
     ngx_uint_t   i;
 
-    static struct {
-        const char  *name;
-        double       q;
-    } quantiles[] = {
-        { "p50", 0.5 }, { "p90", 0.9 }, { "p95", 0.95 }, { "p99", 0.99 }
+    static const char *names[] = { "p50", "p90", "p95", "p99" };
+
+    static const double q[NGX_HTTP_ASYNC_UPLOAD_RENDER_QUANTILES] = {
+        0.5, 0.9, 0.95, 0.99
     };
 
     total = ngx_http_async_upload_hist_total(latency);
 
+    ngx_http_async_upload_hist_quantiles(latency, total, q,
+                                     NGX_HTTP_ASYNC_UPLOAD_RENDER_QUANTILES,
+                                     us);
+
     ngx_http_async_upload_json_object(w, "latency_us");
     ngx_http_async_upload_json_ratio(w, "mean", latency->sum_us, total, 1);
 
-    for (i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_RENDER_QUANTILES; i++) {
 
         if (total == 0) {
-            ngx_http_async_upload_json_null(w, quantiles[i].name);
+            ngx_http_async_upload_json_null(w, names[i]);
             continue;
         }
 
-        value = ngx_http_async_upload_hist_quantile(latency, total,
-                                                    quantiles[i].q);
-
         /* the middle of a bucket may lie above all that is in it */
 
-        ngx_http_async_upload_json_uint(w, quantiles[i].name,
-                          ngx_min((uint64_t) (value + 0.5), latency->max_us));
+        ngx_http_async_upload_json_uint(w, names[i],
+                                        ngx_min((uint64_t) (us[i] + 0.5),
+                                                latency->max_us));
     }
 
     if (total) {
