@@ -132,7 +132,11 @@ ngx_module_t  ngx_http_async_upload_module = {
 
 /* one timer a process, of whichever configuration is in force */
 
-static ngx_event_t  ngx_http_async_upload_module_event;
+static ngx_event_t       ngx_http_async_upload_module_event;
+
+/* the core takes what an event's data points to for a connection */
+
+static ngx_connection_t  ngx_http_async_upload_module_dumb;
 
 
 static ngx_int_t
@@ -252,11 +256,13 @@ ngx_http_async_upload_module_init_process(ngx_cycle_t *cycle)
         (void) ngx_http_async_upload_decide_init(rollouts[i], cycle->log);
     }
 
+    ngx_http_async_upload_module_dumb.fd = (ngx_socket_t) -1;
+
     ev = &ngx_http_async_upload_module_event;
 
     ev->handler = ngx_http_async_upload_module_timer;
     ev->log = cycle->log;
-    ev->data = ev;
+    ev->data = &ngx_http_async_upload_module_dumb;
     ev->cancelable = 1;
 
     if (!ev->timer_set) {
