@@ -401,7 +401,7 @@ apt_sources() {
         if [ -f "$file" ]; then
             sed 's/#.*//' "$file" | awk '
                 $1 == "deb" {
-                    $1 = ""
+                    sub(/^[ \t]*deb[ \t]+/, "")
                     options = ""
                     if (match($0, /\[[^]]*\]/)) {
                         options = substr($0, RSTART + 1, RLENGTH - 2)

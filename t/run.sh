@@ -220,32 +220,32 @@ is_nginx_own() {
 
 
 # choose_isolation: sets "isolation" to the command that runs another one in
-# namespaces of its own.  As a normal user it becomes root there for as long as
-# it takes to bring up the loopback interface.
+# network and process namespaces of its own.  As a normal user it becomes root
+# there for as long as it takes to prepare them.
 
 choose_isolation() {
     # shellcheck disable=SC2016
-    local start='ip link set lo up && "$@"' space proc
-    local user=(unshare --user --map-user="$(id -u)" --map-group="$(id -g)" --)
+    local prepare='mount --make-private /proc && mount -t proc proc /proc \
+                   && ip link set lo up && "$@"'
+    local log=$results/unshare.log flags
 
-    for space in "unshare" "unshare --map-root-user"; do
-        for proc in "--mount-proc" ""; do
+    for flags in "" --map-root-user; do
 
-            # shellcheck disable=SC2206
-            isolation=($space --net --pid --fork --kill-child $proc
-                       bash -c "$start" bash)
+        # shellcheck disable=SC2206
+        isolation=(unshare $flags --net --mount --propagation unchanged --pid
+                   --fork --kill-child bash -c "$prepare" bash)
 
-            if [ "$space" != unshare ] && [ "$(id -u)" != 0 ]; then
-                isolation+=("${user[@]}")
-            fi
+        if [ -n "$flags" ] && [ "$(id -u)" != 0 ]; then
+            isolation+=(unshare --user --map-user="$(id -u)"
+                        --map-group="$(id -g)" --)
+        fi
 
-            if "${isolation[@]}" true 2>"$results/unshare.log"; then
-                return
-            fi
-        done
+        if "${isolation[@]}" true 2>>"$log"; then
+            return
+        fi
     done
 
-    die "test: cannot make a network namespace: $(cat "$results/unshare.log")"
+    die "test: cannot make a network namespace: $(cat "$log")"
 }
 
 
