@@ -118,8 +118,8 @@ $http
         add_header X-Bucket \$async_upload_bucket always;
         add_header X-Fallback \$async_upload_fallback always;
 
-        location ~ ^/(?<upstream>(?:live|dead)\\d+) {
-            proxy_pass http://\$upstream;
+        location /upload {
+            proxy_pass http://\$arg_to;
         }
 
         location = /async_upload/status {
@@ -139,7 +139,7 @@ sub bucket {
 sub post {
     my ($rollout, $key) = @_;
 
-    return $nginx->request('POST', "/$rollout", body => 'x',
+    return $nginx->request('POST', "/upload?to=$rollout", body => 'x',
                            headers => ['X-Id' => $key]);
 }
 
