@@ -99,7 +99,7 @@ nginx_version() {
 # configure_flags TREE: sets "flags" to those the tree's nginx was built with.
 
 configure_flags() {
-    local tree=$1 line
+    local tree=$1 line flag
 
     # a generic binary-compatible one, where the tree says nothing
 
@@ -111,11 +111,24 @@ configure_flags() {
 
     if [ -f "$tree/conf_flags" ]; then
 
-        # Debian's nginx-dev
+        # Debian's nginx-dev; what it asks dpkg-dev for, the name of this system
+        # and how packages are compiled, is left to configure
 
+        # shellcheck disable=SC2317
+        dpkg-architecture() { :; }
+        # shellcheck disable=SC2317
+        dpkg-buildflags() { :; }
         # shellcheck disable=SC1091
         . "$tree/conf_flags"
-        flags=("${NGX_CONF_FLAGS[@]}")
+        unset -f dpkg-architecture dpkg-buildflags
+
+        flags=()
+        for flag in "${NGX_CONF_FLAGS[@]}"; do
+            case $flag in
+                --override-* | --with-cc-opt=* | --with-ld-opt=*) ;;
+                *) flags+=("$flag") ;;
+            esac
+        done
 
     elif [ -f "$tree/objs/ngx_auto_config.h" ]; then
 
