@@ -1035,6 +1035,7 @@ render_misuse(json_w *w, uint64_t n)
 static void
 test_limits(void)
 {
+    json_w         w;
     uint64_t       n;
     static sink_t  s;
 
@@ -1060,6 +1061,16 @@ test_limits(void)
     }
 
     tap_ok(!render(&s, 1024, 1, render_misuse, n), "correct use does not");
+
+    w_init(&w, scratch, 1024, NULL, NULL);
+    w_array(&w, NULL);
+    w_uint(&w, "key", 1);
+    n = w_done(&w);
+    w_uint(&w, NULL, 1);
+    w_string(&w, NULL, (const unsigned char *) "a\n", 2);
+    w_text(&w, "x");
+    w_end(&w);
+    tap_ok(w_done(&w) == n, "nothing is written after an error");
 }
 
 
