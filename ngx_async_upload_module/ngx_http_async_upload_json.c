@@ -82,7 +82,7 @@ ngx_http_async_upload_json_init(ngx_http_async_upload_json_t *w,
 size_t
 ngx_http_async_upload_json_done(ngx_http_async_upload_json_t *w)
 {
-    if (w->depth != 0 || w->named) {
+    if (w->depth != 0) {
         ngx_http_async_upload_json_fail(w);
     }
 
