@@ -263,7 +263,7 @@ void
 ngx_http_async_upload_zone_claim(ngx_http_async_upload_rollout_t *rollout,
     ngx_log_t *log)
 {
-    ngx_uint_t                        i;
+    ngx_uint_t                        i, first;
     ngx_slab_pool_t                  *shpool;
     ngx_http_async_upload_slot_sh_t  *slot, *found;
     ngx_http_async_upload_zone_sh_t  *sh;
@@ -271,6 +271,7 @@ ngx_http_async_upload_zone_claim(ngx_http_async_upload_rollout_t *rollout,
     sh = rollout->sh;
     shpool = (ngx_slab_pool_t *) rollout->shm_zone->shm.addr;
     found = NULL;
+    first = 0;
 
     ngx_shmtx_lock(&shpool->mutex);
 
@@ -302,18 +303,20 @@ ngx_http_async_upload_zone_claim(ngx_http_async_upload_rollout_t *rollout,
         found->process_slot = ngx_process_slot;
         found->pid = ngx_pid;
         found->used = 1;
+
+    } else {
+        found = &sh->overflow;
+        first = !found->used;
+        found->used = 1;
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
 
-    if (found == NULL) {
+    if (first) {
         ngx_log_error(NGX_LOG_WARN, log, 0,
                       "no free slot in zone \"%V\", counting in the one that "
                       "such processes share; enlarge the zone",
                       &rollout->name);
-
-        sh->overflow.used = 1;
-        found = &sh->overflow;
     }
 
     rollout->slot = found;

@@ -200,7 +200,7 @@ ngx_uint_t ngx_http_async_upload_zone_apply(
 /*
  * Claims a slot for this process and sets "rollout->slot".  What a dead owner
  * had in flight becomes lost.  Without a free slot it is the overflow slot,
- * with one [warn] line.
+ * with one [warn] line in the life of the zone.
  *
  * Context: worker or single process, at start or at its first upload.
  * Locks:   the zone mutex.
