@@ -144,11 +144,11 @@ prepare_nginx() {
     mkdir -p "$dir"
     cp "$out/$module.so" "$dir/"
 
-    # A second error log, for alerts, is kept over all blocks and all starts;
-    # Test::Nginx removes its own before each block.
+    # A second error log is kept over all blocks and all starts; Test::Nginx
+    # removes its own before each block.
 
-    printf '#!/bin/sh\nexec "%s" -g "error_log %s alert;" "$@"\n' \
-        "$nginx" "$dir/alerts.log" >"$dir/nginx"
+    printf '#!/bin/sh\nexec "%s" -g "error_log %s notice;" "$@"\n' \
+        "$nginx" "$dir/error.log" >"$dir/nginx"
     chmod +x "$dir/nginx"
 }
 
@@ -161,7 +161,7 @@ run_tests() {
     shift
 
     mkdir -p "$dir"
-    : >"$dir/alerts.log"
+    : >"$dir/error.log"
 
     say ''
     say "== $name"
@@ -187,10 +187,11 @@ run_tests() {
         echo 0 1 >"$log"
     fi
 
-    # each of these is a failed test more
+    # each of these is a failed test more; UBSan ends a worker with code 1, and
+    # what it says goes to the log of the block
 
-    found=$(grep -hE 'exited on signal (4|6|7|8|11)\b|open socket #[0-9]+ left' \
-                "$dir/alerts.log" || true)
+    found='exited on signal (4|6|7|8|11)\b|exited with code [1-9]'
+    found=$(grep -E "$found|open socket #[0-9]+ left" "$dir/error.log" || true)
 
     if [ -n "$found" ]; then
         printf '%s: in the error logs:\n%s\n' "$name" "$found"
