@@ -55,7 +55,7 @@ typedef struct {
     ngx_uint_t                       attempts;
     ngx_uint_t                       left;          /* attempts at async */
     ngx_uint_t                       budget;        /* at all arms */
-    ngx_uint_t                       shown;         /* pc->tries as we left it */
+    ngx_uint_t                       shown;         /* pc->tries as left */
 
     ngx_http_async_upload_end_t      end;           /* of the last attempt */
 

@@ -37,7 +37,8 @@ static void ngx_http_async_upload_render_slots(ngx_http_async_upload_json_t *w,
 static uint64_t ngx_http_async_upload_render_failures(
     ngx_http_async_upload_cell_sh_t *cell);
 static void ngx_http_async_upload_render_add(
-    ngx_http_async_upload_cell_sh_t *sum, ngx_http_async_upload_cell_sh_t *cell);
+    ngx_http_async_upload_cell_sh_t *sum,
+    ngx_http_async_upload_cell_sh_t *cell);
 
 
 void

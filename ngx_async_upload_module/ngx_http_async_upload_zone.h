@@ -56,7 +56,7 @@ typedef struct {
     uint64_t                         cut;
     uint64_t                         lost;      /* in flight in a dead worker */
 
-    uint64_t                         masked;    /* failures a client never saw */
+    uint64_t                         masked;    /* no client saw them */
     uint64_t                         bytes;     /* request bodies, received */
 
     /* sync's service of uploads that failed at async; of async cells only */
@@ -133,11 +133,11 @@ struct ngx_http_async_upload_zone_sh_s {
     /* the state word: state, share, stage, epoch */
     uint64_t                         word;
 
-    /* counts applied configurations; a worker of an older one decides nothing */
+    /* of the configuration applied last; older workers decide nothing */
     uint64_t                         generation;
 
     uint64_t                         master;        /* pid */
-    uint64_t                         tick;          /* of the last, monotonic us */
+    uint64_t                         tick;          /* last, monotonic us */
 
     /* what nginx.conf said when it was last applied */
     uint64_t                         applied;
@@ -260,6 +260,7 @@ ngx_int_t ngx_http_async_upload_zone_evidence(
     ngx_http_async_upload_slot_sh_t *slot, uint64_t epoch);
 
 
+/* A counter as another process sees it, after all that preceded it there. */
 static ngx_inline uint64_t
 ngx_http_async_upload_zone_load(const uint64_t *p)
 {
@@ -267,8 +268,7 @@ ngx_http_async_upload_zone_load(const uint64_t *p)
 }
 
 
-/* one atomic load: any worker, any time */
-
+/* The state word, by one atomic load: any worker, any time. */
 static ngx_inline void
 ngx_http_async_upload_zone_word(ngx_http_async_upload_zone_sh_t *sh,
     ngx_http_async_upload_word_t *word)
@@ -288,7 +288,6 @@ ngx_http_async_upload_zone_word(ngx_http_async_upload_zone_sh_t *sh,
  * Adds to a counter of a slot: a plain store, visible after all that was
  * stored before.  Only the overflow slot has several writers.
  */
-
 static ngx_inline void
 ngx_http_async_upload_zone_add(ngx_http_async_upload_slot_sh_t *slot,
     uint64_t *counter, uint64_t n)
@@ -302,8 +301,7 @@ ngx_http_async_upload_zone_add(ngx_http_async_upload_slot_sh_t *slot,
 }
 
 
-/* the monotonic clock, in microseconds */
-
+/* The monotonic clock, in microseconds. */
 static ngx_inline uint64_t
 ngx_http_async_upload_zone_clock(void)
 {
