@@ -244,12 +244,15 @@ sub read_response {
 }
 
 
-# stub_servers(SYNC_PORT, ASYNC_PORT): configuration of "http" for two upstream
-# servers that answer 201 "sync" and 202 "async" and log what they saw, for
-# stub_log(), and the blocks "stub_sync" and "upload_async" naming them.
+# stub_servers(SYNC_PORT, ASYNC_PORT, [LOCATIONS]): configuration of "http" for
+# two upstream servers that answer 201 "sync" and 202 "async" and log what they
+# saw, for stub_log(), and the blocks "stub_sync" and "upload_async" naming
+# them.  LOCATIONS is text for both servers.
 
 sub stub_servers {
-    my ($sync, $async) = @_;
+    my ($sync, $async, $locations) = @_;
+
+    $locations //= '';
 
     my $text = <<"END";
     log_format stub escape=json
@@ -272,6 +275,7 @@ END
         client_max_body_size 0;
 
         location / { return $status "$name"; }
+        $locations
     }
 END
     }
@@ -602,8 +606,32 @@ sub workers {
 }
 
 
+# The workers that serve, and those that only end what they have.
+
+sub serving {
+    my ($self) = @_;
+
+    return grep { title($_) =~ /worker process$/ } $self->workers;
+}
+
+
+sub draining {
+    my ($self) = @_;
+
+    return grep { title($_) =~ /shutting down$/ } $self->workers;
+}
+
+
+sub title {
+    my ($pid) = @_;
+
+    return slurp("/proc/$pid/cmdline") =~ s/[\0 ]+$//r;
+}
+
+
 # $nginx->reload: sends HUP and waits until new workers serve and those that
-# were there are gone, or, with "fails", until the configuration was refused.
+# were there are gone, or, with "draining", serve no more, or, with "fails",
+# until the configuration was refused.
 
 sub reload {
     my ($self, %args) = @_;
@@ -621,9 +649,11 @@ sub reload {
     }
 
     return wait_for {
-        my %now = map { $_ => 1 } $self->workers;
+        my %now = map { $_ => 1 } $args{draining} ? $self->serving
+                                                  : $self->workers;
 
-        %now && !grep { $now{$_} } @old;
+        keys %now >= ($args{draining} ? $self->{workers} // 1 : 1)
+            && !grep { $now{$_} } @old;
     } 'a reload';
 }
 
