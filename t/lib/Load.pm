@@ -114,8 +114,8 @@ sub each_line {
 
     open my $fh, '<', $path or die "$path: $!\n";
 
-    while (<$fh>) {
-        my ($number, @fields) = split;
+    while (my $line = <$fh>) {
+        my ($number, @fields) = split ' ', $line;
 
         $lines[$number] = \@fields;
     }
