@@ -57,7 +57,8 @@ ngx_http_async_upload_zone_init(ngx_shm_zone_t *shm_zone, void *data)
                                            ngx_core_module);
 
     /* twice the workers: those of the old configuration drain meanwhile */
-    least = 2 * ngx_max(ccf->worker_processes, 1) + 8;
+    least = ngx_min(2 * ngx_max(ccf->worker_processes, 1) + 8,
+                    NGX_HTTP_ASYNC_UPLOAD_ZONE_SLOTS);
 
     if (data || shm_zone->shm.exists) {
         if (ngx_http_async_upload_zone_attach(shm_zone, shpool->data, least)
