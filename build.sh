@@ -312,7 +312,7 @@ command_build() {
 
     for arg; do
         case $arg in
-            --nginx=*) tree=${arg#*=} ;;
+            --nginx=?*) tree=${arg#*=} ;;
             --newer)   newer=on ;;
             --binary)  mode=binary ;;
             --static)  mode=static ;;
@@ -324,7 +324,7 @@ command_build() {
     deps_build
 
     if [ -n "$tree" ]; then
-        tree=$(cd "$tree" && pwd -P)
+        tree=$(cd "$tree" 2>/dev/null && pwd -P) || tree=$tree
         [ -n "$(nginx_version "$tree")" ] \
             || die "build: no nginx source tree: $tree"
     fi
@@ -339,6 +339,7 @@ command_build() {
     elif [ -n "$tree" ]; then
         configure_flags "$tree"
         out=$build/$(nginx_version "$tree")-$(basename "$tree")
+        [ $mode != static ] || out=$out-static
         build_tree "$tree" "$out" "$mode" "$(module_cflags)" "${flags[@]}"
 
     elif [ $mode != module ]; then
@@ -365,7 +366,7 @@ command_vectors() {
     file=$(cd "$(dirname "$1")" && pwd)/${1##*/}
 
     deps_build
-    units "$dir"
+    build_units "$dir"
     end_turn
     exec "$dir/vectors" "$file"
 }

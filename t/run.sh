@@ -14,7 +14,8 @@ results=$build/test/$$
 
 
 command_test() {
-    local names=() files=() plain=() units=() about_nginx=() name file arg
+    local names=() files=() plain=() units=() about_nginx=() budgets=() name
+    local file arg
 
     for arg; do
         case $arg in
@@ -40,6 +41,7 @@ command_test() {
         case ${file##*/} in
             unit_*.t | vectors.t) units+=("$file") plain+=("$file") ;;
             style.t)              plain+=("$file") ;;
+            bench.t)              budgets+=("$file") ;;
             *)                    about_nginx+=("$file") ;;
         esac
     done
@@ -53,7 +55,7 @@ command_test() {
     build_units "$build/units"
     build_units "$build/units-san" SAN=1
 
-    if [ ${#about_nginx[@]} != 0 ]; then
+    if [ $((${#about_nginx[@]} + ${#budgets[@]})) != 0 ]; then
         for name in "${names[@]}"; do
             build_nginx "$name"
             prepare_nginx "$results/$name"
@@ -72,11 +74,22 @@ command_test() {
         ASYNC_UPLOAD_UNITS=$build/units-san run_tests units-san "${units[@]}"
     fi
 
-    if [ ${#about_nginx[@]} != 0 ]; then
+    if [ $((${#about_nginx[@]} + ${#budgets[@]})) != 0 ]; then
         for name in "${names[@]}"; do
             export TEST_NGINX_BINARY=$results/$name/nginx
             export TEST_NGINX_LOAD_MODULES=$results/$name/$module.so
-            run_tests "$name" "${about_nginx[@]}"
+
+            files=("${about_nginx[@]}")
+
+            # the budgets are those of the distribution's nginx, as it is
+
+            if [ "$name" = 1.22 ]; then
+                files+=("${budgets[@]}")
+            fi
+
+            if [ ${#files[@]} != 0 ]; then
+                run_tests "$name" "${files[@]}"
+            fi
         done
     fi
 
