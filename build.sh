@@ -16,6 +16,8 @@ build=$top/build
 deps=$build/deps
 jobs=$(nproc)
 
+export LC_ALL=C
+
 module=ngx_http_async_upload_module
 
 # The suite that has the newest stable nginx and Test::Nginx.
@@ -147,7 +149,11 @@ configure_flags() {
 take_turns() {
     mkdir -p "$build"
     exec 9>"$build/lock"
-    flock 9
+
+    if ! flock -n 9; then
+        say "waiting for another build.sh"
+        flock 9
+    fi
 }
 
 
@@ -324,9 +330,9 @@ command_build() {
     deps_build
 
     if [ -n "$tree" ]; then
-        tree=$(cd "$tree" 2>/dev/null && pwd -P) || tree=$tree
         [ -n "$(nginx_version "$tree")" ] \
             || die "build: no nginx source tree: $tree"
+        tree=$(cd "$tree" && pwd -P)
     fi
 
     if [ $asan = on ]; then
@@ -397,6 +403,10 @@ command_exec() {
 
 command_clean() {
     local path
+
+    if demo_pid >/dev/null; then
+        die "clean: the demo is running, with process id $(demo_pid)"
+    fi
 
     case ${1:-} in
         --all) rm -rf "$build" ;;

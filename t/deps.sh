@@ -399,7 +399,7 @@ apt_sources() {
 
     for file in "$etc"/sources.list "$etc"/sources.list.d/*.list; do
         if [ -f "$file" ]; then
-            sed 's/#.*//' "$file" | awk '
+            sed 's/#.*//; /cdrom:/d' "$file" | awk '
                 $1 == "deb" {
                     sub(/^[ \t]*deb[ \t]+/, "")
                     options = ""

@@ -12,6 +12,12 @@
 
 results=$build/test/$$
 
+# seconds for one run of all files
+
+time_limit=2400
+
+running=
+
 
 command_test() {
     local names=() files=() plain=() units=() about_nginx=() budgets=() name
@@ -64,6 +70,11 @@ command_test() {
 
     end_turn
 
+    # killing the first process of a namespace ends all of its processes
+
+    trap 'kill -KILL $running 2>/dev/null; exit 1' INT TERM
+
+    unset "${!ASYNC_UPLOAD_@}"
     export ASYNC_UPLOAD_UNITS=$build/units
 
     if [ ${#plain[@]} != 0 ]; then
@@ -193,7 +204,13 @@ run_tests() {
     export UBSAN_OPTIONS=print_stacktrace=1
     export LSAN_OPTIONS=suppressions=$top/t/lsan.supp,print_suppressions=0
 
-    "${isolation[@]}" perl "$top/t/prove" "$log" "$@" </dev/null || true
+    # in the background, so that a signal is acted upon at once
+
+    "${isolation[@]}" timeout $time_limit perl "$top/t/prove" "$log" "$@" \
+        </dev/null &
+    running=$!
+    wait $running || true
+    running=
 
     if [ ! -s "$log" ]; then
         say "$name: the tests did not come to their end"
