@@ -142,6 +142,14 @@ ngx_http_async_upload_attempt_answer(ngx_http_async_upload_rollout_t *rollout,
         return;
     }
 
+    if (status == 0) {
+
+        /* no header at all, which the core passes on as HTTP/0.9 */
+
+        end->failure = NGX_HTTP_ASYNC_UPLOAD_INVALID;
+        return;
+    }
+
     if (status < 200 && status != NGX_HTTP_SWITCHING_PROTOCOLS) {
 
         /* taken for final by the core, but whatever it is it is no answer */
