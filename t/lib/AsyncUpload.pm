@@ -19,6 +19,14 @@ package AsyncUpload;
 #     conserved($rollout);
 #     $nginx->stop;                       # complains about [error] and worse
 #
+# Blocks of Test::Nginx get a section "steps" by use_steps(), Perl that runs
+# beside the block's nginx, which it has as the same kind of object:
+#
+#     === TEST 1: an upload is counted
+#     --- steps
+#     nginx->request('POST', '/upload', body => 'x');
+#     is(nginx->quiet('uploads')->{arms}{sync}{uploads}, 1, 'once');
+#
 # Everything listens on 127.0.0.1 alone.  Nothing here waits for a fixed time.
 
 use strict;
@@ -43,11 +51,14 @@ our @EXPORT = qw(
     decode_status
     free_port
     http_request
+    nginx
     read_response
+    send_request
     slurp
     spew
     stub_log
     stub_servers
+    use_steps
     violations
     wait_for
 );
@@ -138,10 +149,23 @@ sub spew {
 sub http_request {
     my ($port, $method, $uri, %args) = @_;
 
+    my $socket = send_request(@_)
+        or return { status => 0, headers => {}, body => '', raw => '' };
+
+    return read_response($socket, $args{timeout}, $method);
+}
+
+
+# send_request(...): sends it, as http_request() does; returns the connection,
+# for read_response().
+
+sub send_request {
+    my ($port, $method, $uri, %args) = @_;
+
     my $socket = IO::Socket::INET->new(
         PeerAddr => '127.0.0.1', PeerPort => $port,
         Timeout => $args{timeout} // $Deadline)
-        or return { status => 0, headers => {}, body => '', raw => '' };
+        or return undef;
 
     my @headers = @{$args{headers} // []};
     my $version = $args{version} // '1.1';
@@ -182,7 +206,7 @@ sub http_request {
         substr $text, 0, $n, '';
     }
 
-    return read_response($socket, $args{timeout}, $method);
+    return $socket;
 }
 
 
@@ -554,6 +578,75 @@ sub run {
 }
 
 
+# use_steps([SECTION => TEXT, ...]): for a file of Test::Nginx blocks, which
+# has been used before.  A block without one of these sections gets it from
+# here.  "steps" runs once the block's request was answered, by default one of
+# the status; no block may end with an [error] or worse in its log if it does
+# not say so itself.
+
+my $attached;
+
+sub use_steps {
+    my (%sections) = @_;
+
+    Test::Nginx::Util::master_on();
+
+    Test::Nginx::Util::add_block_preprocessor(sub {
+        my ($block) = @_;
+
+        my %missing = (
+            request => 'GET /async_upload/status',
+            no_error_log => "[error]\n[crit]\n[alert]\n[emerg]",
+            %sections,
+        );
+
+        delete $missing{request}
+            if grep { defined $block->$_ } qw(raw_request pipelined_requests
+                                              must_die);
+
+        delete $missing{no_error_log}
+            if grep { defined $block->$_ } qw(error_log grep_error_log);
+
+        for my $name (keys %missing) {
+            $block->set_value($name, $missing{$name})
+                if !defined $block->$name;
+        }
+
+        $attached = undef;
+    });
+
+    Test::Nginx::Socket::add_response_body_check(sub {
+        my ($block) = @_;
+
+        return if !defined $block->steps;
+
+        my $name = $block->name;
+
+        eval "package main; use strict; use warnings;\n"
+             . "#line 1 \"steps of $name\"\n" . $block->steps . "\n1"
+            or Test::More::fail("$name - $@");
+    });
+}
+
+
+# nginx: that of the current Test::Nginx block.
+
+sub nginx {
+    return $attached if $attached;
+
+    my $dir = $Test::Nginx::Util::ServRoot;
+    my $pid = slurp("$dir/logs/nginx.pid");
+
+    chomp $pid;
+
+    $attached = bless {
+        dir => $dir, pid => $pid, port => $Test::Nginx::Util::ServerPort,
+    }, __PACKAGE__;
+
+    return $attached;
+}
+
+
 sub request {
     my ($self, @args) = @_;
 
@@ -566,7 +659,9 @@ sub request {
 sub status {
     my ($self, $name) = @_;
 
-    my $answer = $self->request('GET', '/async_upload/status');
+    my $answer = $self->request('GET', '/async_upload/status'
+                                       . (defined $name ? "?rollout=$name"
+                                                        : ''));
 
     die "status: $answer->{raw}\n" if $answer->{status} != 200;
 

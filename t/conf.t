@@ -1,0 +1,721 @@
+#!/usr/bin/perl
+
+# Copyright (C) 2026 the ngx_http_async_upload_module authors
+
+# What nginx says about a wrong, duplicate or contradictory directive: one line
+# with the user's token, the file and the line.
+#
+# "directives" go into the block "upstream uploads", "others" beside it,
+# "status" into a location.  The line that is to be blamed ends in "# here".
+
+use Test::Nginx::Socket 'no_plan';
+
+use lib 't/lib';
+
+use AsyncUpload;
+
+
+use_steps();
+
+
+# the line of the configuration that nginx just read
+
+our $Line = sub {
+    my $line = 0;
+
+    for (split /\n/, slurp($Test::Nginx::Util::ConfFile)) {
+        $line++;
+
+        return $line if /# here$/;
+    }
+
+    return 'the line marked "# here"';
+};
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    my $others = $block->others // '';
+    my $directives = $block->directives // <<'END';
+        async_upload upload_async zone=uploads:1m;
+END
+
+    my $status = $block->status // '';
+
+    $block->set_value('http_config', <<"END");
+    upstream upload_async {
+        server 127.0.0.1:1;
+    }
+
+    $others
+
+    upstream uploads {
+        server 127.0.0.1:1;
+
+        $directives
+    }
+END
+
+    $block->set_value('config', <<"END");
+    location = /works {
+        return 200;
+    }
+
+    location /status {
+        $status
+    }
+END
+
+    if (!defined $block->emerg) {
+        $block->set_value('request', 'GET /works');
+        return;
+    }
+
+    my $text = $block->emerg;
+
+    chomp $text;
+    $text = quotemeta $text;
+
+    my $place = 'in ' . quotemeta($Test::Nginx::Util::ConfFile)
+                . ':(??{ $main::Line->() })';
+
+    # where the message does not end with the place, it says PLACE or NOWHERE
+
+    $text =~ s/NOWHERE$// or $text =~ s/PLACE/$place/ or $text .= " $place";
+    $text =~ s/NUMBER/\\d+/g;
+
+    use re 'eval';
+
+    $block->set_value('must_die', 1);
+    $block->set_value('suppress_stderr', 1);
+    $block->set_value('error_log', '[emerg]');
+    $block->set_value('grep_error_log', qr/\[(?:warn|emerg|alert)\].*/);
+    $block->set_value('grep_error_log_out',
+        qr/\A\[emerg\] \d+#\d+: $text\n\z/);
+});
+
+run_tests();
+
+
+__DATA__
+
+=== TEST 1: a second rollout in a block is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload upload_async zone=more:1m;     # here
+--- emerg
+"async_upload" directive is duplicate
+
+
+
+=== TEST 2: an unknown parameter of a rollout is refused
+--- directives
+async_upload upload_async zone=uploads:1m maybe;    # here
+--- emerg
+invalid parameter "maybe"
+
+
+
+=== TEST 3: a second zone of a rollout is refused
+--- directives
+async_upload upload_async zone=uploads:1m zone=more:1m;     # here
+--- emerg
+invalid parameter "zone=more:1m"
+
+
+
+=== TEST 4: a rollout without a zone is refused
+--- directives
+async_upload upload_async;      # here
+--- emerg
+"async_upload" must have the "zone=name:size" parameter
+
+
+
+=== TEST 5: a zone without a size is refused
+--- directives
+async_upload upload_async zone=uploads;     # here
+--- emerg
+invalid zone "zone=uploads", it must be zone=name:size
+
+
+
+=== TEST 6: a zone whose size is none is refused
+--- directives
+async_upload upload_async zone=uploads:1x;  # here
+--- emerg
+invalid zone size "1x"
+
+
+
+=== TEST 7: a zone with an empty size is refused
+--- directives
+async_upload upload_async zone=uploads:;    # here
+--- emerg
+invalid zone size ""
+
+
+
+=== TEST 8: a zone without a name is refused
+--- directives
+async_upload upload_async zone=:1m;         # here
+--- emerg
+invalid zone name "", it must be 1 to 64 letters, digits, ".", "_" or "-"
+
+
+
+=== TEST 9: a zone's name that is no word is refused
+--- directives
+async_upload upload_async zone=up/loads:1m; # here
+--- emerg
+invalid zone name "up/loads", it must be 1 to 64 letters, digits, ".", "_" or "-"
+
+
+
+=== TEST 10: a zone's name beyond ASCII is refused
+--- directives
+async_upload upload_async zone=größe:1m;    # here
+--- emerg
+invalid zone name "größe", it must be 1 to 64 letters, digits, ".", "_" or "-"
+
+
+
+=== TEST 11: a zone's name of 65 letters is refused
+--- directives eval
+"async_upload upload_async zone=" . 'n' x 65 . ":1m;    # here"
+--- emerg eval
+'invalid zone name "' . 'n' x 65
+. '", it must be 1 to 64 letters, digits, ".", "_" or "-"'
+
+
+
+=== TEST 12: a zone's name of 64 letters is not
+--- directives eval
+"async_upload upload_async zone=" . 'n' x 64 . ":1m;"
+
+
+
+=== TEST 13: a zone of less than eight pages is refused
+--- directives
+async_upload upload_async zone=uploads:31k; # here
+--- emerg
+zone "uploads" is too small
+
+
+
+=== TEST 14: a zone without room for all workers is refused, the size that will do is named
+--- directives
+async_upload upload_async zone=uploads:32k; # here
+--- emerg
+zone "uploads" is too small: 32k, with worker_processes 1 at least NUMBERk is needed PLACE
+
+
+
+=== TEST 15: two rollouts with one zone are refused
+--- others
+upstream before {
+    server 127.0.0.1:1;
+    async_upload upload_async zone=uploads:1m;
+}
+--- directives
+async_upload upload_async zone=uploads:1m;  # here
+--- emerg
+zone "uploads" is that of another rollout
+
+
+
+=== TEST 16: two rollouts with one zone of two sizes are refused
+--- others
+upstream before {
+    server 127.0.0.1:1;
+    async_upload upload_async zone=uploads:2m;
+}
+--- directives
+async_upload upload_async zone=uploads:1m;  # here
+--- emerg
+the size 1048576 of shared memory zone "async_upload:uploads" conflicts with already declared size 2097152
+
+
+
+=== TEST 17: the block's own zone may have the rollout's name
+--- directives
+zone uploads 64k;
+async_upload upload_async zone=uploads:1m;
+
+
+
+=== TEST 18: a rollout without any parameter is refused
+--- directives
+async_upload;   # here
+--- emerg
+invalid number of arguments in "async_upload" directive
+
+
+
+=== TEST 19: an async upstream without a block is refused
+--- directives
+async_upload none zone=uploads:1m;      # here
+--- emerg
+there is no upstream block "none" for "async_upload" of upstream "uploads"
+
+
+
+=== TEST 20: an address is no async upstream
+--- directives
+async_upload 127.0.0.1:1 zone=uploads:1m;   # here
+--- emerg
+there is no upstream block "127.0.0.1:1" for "async_upload" of upstream "uploads"
+
+
+
+=== TEST 21: a name that a proxy_pass has made known is no async upstream
+--- others
+server {
+    listen 127.0.0.1:$TEST_NGINX_RAND_PORT_1;
+
+    location / {
+        proxy_pass http://localhost;
+    }
+}
+--- directives
+async_upload localhost zone=uploads:1m;     # here
+--- emerg
+there is no upstream block "localhost" for "async_upload" of upstream "uploads"
+
+
+
+=== TEST 22: a rollout to the block itself is refused
+--- directives
+async_upload uploads zone=uploads:1m;       # here
+--- emerg
+"async_upload" of upstream "uploads" names the block itself
+
+
+
+=== TEST 23: a rollout to another rollout is refused
+--- others
+upstream other {
+    server 127.0.0.1:1;
+    async_upload upload_async zone=other:1m;
+}
+--- directives
+async_upload other zone=uploads:1m;     # here
+--- emerg
+"async_upload" of upstream "uploads" names "other", which is a rollout itself, PLACE
+
+
+
+=== TEST 24: the async upstream may stand behind the rollout
+--- others
+upstream before {
+    server 127.0.0.1:1;
+    async_upload behind zone=before:1m;
+}
+
+upstream behind {
+    server 127.0.0.1:1;
+}
+
+
+
+=== TEST 25: the name of the async upstream is compared as nginx does
+--- directives
+async_upload UPLOAD_async zone=uploads:1m;
+
+
+
+=== TEST 26: a directive of a rollout without the rollout is refused
+--- directives
+async_upload_enabled on;        # here
+async_upload_rollout 10%;
+--- emerg
+"async_upload_enabled" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 27: so is each other one of them
+--- directives
+async_upload_rollout 10%;       # here
+--- emerg
+"async_upload_rollout" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 28: a key without a rollout is refused
+--- directives
+async_upload_key $arg_a;        # here
+--- emerg
+"async_upload_key" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 29: a rule for missing keys without a rollout is refused
+--- directives
+async_upload_missing random;    # here
+--- emerg
+"async_upload_missing" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 30: a hash without a rollout is refused
+--- directives
+async_upload_hash split_clients;    # here
+--- emerg
+"async_upload_hash" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 31: methods without a rollout are refused
+--- directives
+async_upload_methods POST;      # here
+--- emerg
+"async_upload_methods" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 32: a fallback without a rollout is refused
+--- directives
+async_upload_fallback off;      # here
+--- emerg
+"async_upload_fallback" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 33: the directives may stand before the rollout
+--- directives
+async_upload_enabled on;
+async_upload_rollout 10%;
+async_upload_key $arg_a;
+async_upload_missing random;
+async_upload_hash sha256 salt;
+async_upload_methods POST;
+async_upload_fallback off;
+async_upload upload_async zone=uploads:1m;
+
+
+
+=== TEST 34: a directive of an upstream block is not allowed in a server
+--- status
+async_upload_enabled on;        # here
+--- emerg
+"async_upload_enabled" directive is not allowed here
+
+
+
+=== TEST 35: a flag that is set twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_enabled on;
+async_upload_enabled off;       # here
+--- emerg
+"async_upload_enabled" directive is duplicate
+
+
+
+=== TEST 36: a flag that is neither on nor off is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_enabled true;      # here
+--- emerg
+invalid value "true", it must be on or off
+
+
+
+=== TEST 37: a flag without a value is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_enabled;           # here
+--- emerg
+invalid number of arguments in "async_upload_enabled" directive
+
+
+
+=== TEST 38: a share that is set twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 1%;
+async_upload_rollout 1%;        # here
+--- emerg
+"async_upload_rollout" directive is duplicate
+
+
+
+=== TEST 39: a share without a percent sign is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 50;        # here
+--- emerg
+invalid share "50", it must be from 0% to 100% in steps of 0.01%
+
+
+
+=== TEST 40: a share above 100% is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 100.01%;   # here
+--- emerg
+invalid share "100.01%", it must be from 0% to 100% in steps of 0.01%
+
+
+
+=== TEST 41: a negative share is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout -1%;       # here
+--- emerg
+invalid share "-1%", it must be from 0% to 100% in steps of 0.01%
+
+
+
+=== TEST 42: a share in smaller steps is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 0.001%;    # here
+--- emerg
+invalid share "0.001%", it must be from 0% to 100% in steps of 0.01%
+
+
+
+=== TEST 43: a share that begins with a point is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout .5%;       # here
+--- emerg
+invalid share ".5%", it must be from 0% to 100% in steps of 0.01%
+
+
+
+=== TEST 44: a share that ends with a point is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 5.%;       # here
+--- emerg
+invalid share "5.%", it must be from 0% to 100% in steps of 0.01%
+
+
+
+=== TEST 45: a percent sign alone is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout %;         # here
+--- emerg
+invalid share "%", it must be from 0% to 100% in steps of 0.01%
+
+
+
+=== TEST 46: a share in words is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout half%;     # here
+--- emerg
+invalid share "half%", it must be from 0% to 100% in steps of 0.01%
+
+
+
+=== TEST 47: a share that no integer holds is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 18446744073709551617%;     # here
+--- emerg
+invalid share "18446744073709551617%", it must be from 0% to 100% in steps of 0.01%
+
+
+
+=== TEST 48: keys that are set twice are refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_key $arg_a;
+async_upload_key $arg_b;        # here
+--- emerg
+"async_upload_key" directive is duplicate
+
+
+
+=== TEST 49: a key that is the same for every client is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_key $arg_a client; # here
+--- emerg
+invalid key "client", without a variable it is the same for every client
+
+
+
+=== TEST 50: a key with an unknown variable is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_key $no_such;      # here
+--- emerg
+unknown "no_such" variableNOWHERE
+
+
+
+=== TEST 51: a rule for missing keys that is set twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_missing sync;
+async_upload_missing sync;      # here
+--- emerg
+"async_upload_missing" directive is duplicate
+
+
+
+=== TEST 52: an unknown rule for missing keys is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_missing async;     # here
+--- emerg
+invalid value "async", it must be sync or random
+
+
+
+=== TEST 53: a rule for missing keys is no word that begins like one
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_missing syn;       # here
+--- emerg
+invalid value "syn", it must be sync or random
+
+
+
+=== TEST 54: a hash that is set twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash sha256 a;
+async_upload_hash split_clients;    # here
+--- emerg
+"async_upload_hash" directive is duplicate
+
+
+
+=== TEST 55: an unknown hash is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash crc32;        # here
+--- emerg
+invalid hash "crc32", it must be one of sha256, split_clients
+
+
+
+=== TEST 56: sha256 without its salt is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash sha256;       # here
+--- emerg
+invalid number of arguments of hash "sha256": 0, it must have 1
+
+
+
+=== TEST 57: sha256 with two salts is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash sha256 a b;   # here
+--- emerg
+invalid number of arguments of hash "sha256": 2, it must have 1
+
+
+
+=== TEST 58: split_clients with a salt is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash split_clients a;  # here
+--- emerg
+invalid number of arguments of hash "split_clients": 1, it must have 0
+
+
+
+=== TEST 59: methods that are set twice are refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_methods POST;
+async_upload_methods PUT;       # here
+--- emerg
+"async_upload_methods" directive is duplicate
+
+
+
+=== TEST 60: an unknown method is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_methods POST UPLOAD;   # here
+--- emerg
+invalid method "UPLOAD", it must be one that nginx knows, such as POST, PUT or PATCH
+
+
+
+=== TEST 61: a method in small letters is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_methods post;      # here
+--- emerg
+invalid method "post", it must be one that nginx knows, such as POST, PUT or PATCH
+
+
+
+=== TEST 62: a method that is named twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_methods POST PUT POST;     # here
+--- emerg
+duplicate method "POST"
+
+
+
+=== TEST 63: a fallback that is set twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback off;
+async_upload_fallback connect;  # here
+--- emerg
+"async_upload_fallback" directive is duplicate
+
+
+
+=== TEST 64: an unknown fallback is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback always;   # here
+--- emerg
+invalid value "always", it must be off or connect
+
+
+
+=== TEST 65: a status that is set twice is refused
+--- status
+async_upload_status;
+async_upload_status;            # here
+--- emerg
+"async_upload_status" directive is duplicate
+
+
+
+=== TEST 66: a parameter of a status that is no rollout's name is refused
+--- status
+async_upload_status control=/control;   # here
+--- emerg
+invalid parameter "control=/control"
+
+
+
+=== TEST 67: a status of an unknown rollout is refused
+--- status
+async_upload_status none;       # here
+--- emerg
+there is no rollout "none" for "async_upload_status"
+
+
+
+=== TEST 68: a status is of a rollout by its zone's name, not by its block's
+--- directives
+async_upload upload_async zone=other:1m;
+--- status
+async_upload_status uploads;    # here
+--- emerg
+there is no rollout "uploads" for "async_upload_status"
+
+
+
+=== TEST 69: a status of two rollouts is refused
+--- status
+async_upload_status uploads more;   # here
+--- emerg
+invalid number of arguments in "async_upload_status" directive
