@@ -1,0 +1,501 @@
+
+# Copyright (C) 2026 the ngx_http_async_upload_module authors
+
+package Stub;
+
+# Upstream servers for the tests that do what each request asks them to, and
+# tell what they were sent.  One process serves all of them.
+#
+#     my $stub = Stub->start('s1', 's2', 'a1', 'f1/fastcgi', 't1/https');
+#
+#     ... "server 127.0.0.1:" . $stub->port('s1') ...
+#
+#     $nginx->request('POST', '/upload', body => 'x',
+#         headers => ['X-Stub' => 'a1=drop s1=503']);
+#
+#     my @requests = $stub->requests;             # since the last call
+#
+# What a server does with a request stands in the request's header X-Stub, as
+# "name=what", separated by spaces:
+#
+#     ok          answers 200 with its name (default)
+#     503         answers this status with its name
+#     drop        reads the request and closes the connection
+#     hang        reads the request and answers nothing
+#     garbage     answers a status line and what is no header
+#     mumble      answers what is not HTTP
+#     short       announces 100 bytes, sends its name and closes
+#     cookie      answers 200 with "Set-Cookie: session=" . X-Id
+#     slow        answers only when "release" was called
+#     upgrade     answers 101, then its name with the first bytes that come
+#
+# A request is { stub, connection, number (on its connection, from 1), method,
+# uri, head (as it came), headers (lower case), length, sha256 }.  Connections
+# are numbered from 1 over all servers.  It is logged before the answer is
+# sent.
+
+use strict;
+use warnings;
+
+use AsyncUpload;
+use Digest::SHA qw(sha256_hex);
+use File::Temp qw(tempdir);
+use IO::Select;
+use IO::Socket::INET;
+use JSON::PP;
+use POSIX ();
+use Socket qw(SOMAXCONN SOL_SOCKET SO_LINGER);
+
+
+my %protocols = (
+    http => { parse => \&parse_http, answer => \&answer_http },
+    fastcgi => { parse => \&parse_fastcgi, answer => \&answer_fastcgi },
+    scgi => { parse => \&parse_scgi, answer => \&answer_cgi },
+    uwsgi => { parse => \&parse_uwsgi, answer => \&answer_cgi },
+);
+
+my $json = JSON::PP->new->latin1->canonical;
+
+
+sub start {
+    my ($class, @names) = @_;
+
+    my $dir = tempdir('async_upload_stub_XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    my $self = bless { log => "$dir/log", release => "$dir/release",
+                       read => 0, connections => 0 }, $class;
+
+    for (@names) {
+        my ($name, $protocol) = split m{/};
+        my $port = free_port();
+
+        my $socket = IO::Socket::INET->new(
+            LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1,
+            Listen => SOMAXCONN) or die "stub $name: $!\n";
+
+        $self->{ports}{$name} = $port;
+
+        push @{$self->{servers}}, {
+            name => $name, socket => $socket,
+            protocol => $protocols{$protocol // 'http'} // die,
+        };
+    }
+
+    spew($self->{log}, '');
+
+    $self->{owner} = $$;
+    $self->{pid} = fork // die "fork: $!\n";
+
+    if ($self->{pid} == 0) {
+        eval { $self->serve };
+        print STDERR "stub: $@" if $@;
+        POSIX::_exit(1);
+    }
+
+    close $_->{socket} for @{delete $self->{servers}};
+
+    return $self;
+}
+
+
+sub port {
+    my ($self, $name) = @_;
+
+    return $self->{ports}{$name} // die "there is no stub $name\n";
+}
+
+
+# Addresses, as in $upstream_addr, with the servers' names in their place.
+
+sub names {
+    my ($self, $text) = @_;
+
+    my %name = reverse %{$self->{ports}};
+
+    return ($text // '') =~ s/127\.0\.0\.1:(\d+)/$name{$1} \/\/ $&/gre;
+}
+
+
+# The requests since the last call.
+
+sub requests {
+    my ($self) = @_;
+
+    open my $fh, '<', $self->{log} or die "stub: $!\n";
+    seek $fh, $self->{read}, 0;
+
+    my @requests;
+
+    while (my $line = <$fh>) {
+        last if $line !~ /\n\z/;
+
+        $self->{read} += length $line;
+        push @requests, $json->decode($line);
+    }
+
+    return @requests;
+}
+
+
+# Has those that were asked to be slow answer.
+
+sub release {
+    my ($self) = @_;
+
+    spew($self->{release}, '');
+}
+
+
+sub hold {
+    my ($self) = @_;
+
+    unlink $self->{release};
+}
+
+
+sub DESTROY {
+    my ($self) = @_;
+
+    if ($self->{pid} && $self->{owner} == $$) {
+        local $?;
+
+        kill 'KILL', $self->{pid};
+        waitpid $self->{pid}, 0;
+    }
+}
+
+
+# In the process of the servers.
+
+sub serve {
+    my ($self) = @_;
+
+    local $SIG{PIPE} = 'IGNORE';
+
+    my $select = IO::Select->new(map { $_->{socket} } @{$self->{servers}});
+    my %server = map { (fileno $_->{socket} => $_) } @{$self->{servers}};
+    my (%client, @slow);
+
+    open my $log, '>>', $self->{log} or die "$self->{log}: $!\n";
+    $log->autoflush(1);
+
+    my $close = sub {
+        my ($socket) = @_;
+
+        delete $client{fileno $socket};
+        $select->remove($socket);
+        close $socket;
+    };
+
+    while (getppid == $self->{owner}) {
+
+        if (@slow && -e $self->{release}) {
+            for (splice @slow) {
+                $close->($_->{socket})
+                    if !reply($_, delete $_->{waits}, 'ok');
+            }
+        }
+
+        for my $socket ($select->can_read(@slow ? 0.02 : 1)) {
+
+            if (my $server = $server{fileno $socket}) {
+                my $new = $socket->accept or next;
+
+                $select->add($new);
+                $client{fileno $new} = {
+                    server => $server, socket => $new, in => '', number => 0,
+                    connection => ++$self->{connections},
+                };
+                next;
+            }
+
+            my $client = $client{fileno $socket};
+
+            if (!sysread $socket, $client->{in}, 262144, length $client->{in}) {
+                @slow = grep { $_ != $client } @slow;
+                $close->($socket);
+                next;
+            }
+
+            if ($client->{upgraded}) {
+                syswrite $socket, "$client->{server}{name} $client->{in}";
+                $close->($socket);
+                next;
+            }
+
+            my $request = $client->{server}{protocol}{parse}->($client) or next;
+            my $name = $client->{server}{name};
+
+            my %entry = (
+                stub => $name, connection => $client->{connection},
+                number => ++$client->{number},
+                length => length $request->{body},
+                sha256 => sha256_hex($request->{body}),
+                map { ($_ => $request->{$_}) } qw(method uri head headers),
+            );
+
+            print $log $json->encode(\%entry), "\n";
+
+            my ($what) = ($request->{headers}{'x-stub'} // '')
+                         =~ /(?:^|\s)\Q$name\E=(\S+)/;
+
+            $what //= 'ok';
+
+            if ($what eq 'slow') {
+                $client->{waits} = $request;
+                push @slow, $client;
+
+            } elsif ($what ne 'hang') {
+                $client->{upgraded} = $what eq 'upgrade';
+                $close->($socket) if !reply($client, $request, $what);
+            }
+        }
+    }
+
+    POSIX::_exit(0);
+}
+
+
+# Returns 0 if the connection is to be closed.
+
+sub reply {
+    my ($client, $request, $what) = @_;
+
+    return 0 if $what eq 'drop';
+
+    my ($text, $keep) = $client->{server}{protocol}{answer}
+                            ->($client->{server}{name}, $request, $what);
+
+    while (length $text) {
+        my $n = syswrite $client->{socket}, $text or return 0;
+
+        substr $text, 0, $n, '';
+    }
+
+    return $keep;
+}
+
+
+# Parsers return undef as long as the request is not complete.
+
+sub parse_http {
+    my ($client) = @_;
+
+    my $end = index $client->{in}, "\r\n\r\n";
+
+    return undef if $end < 0;
+
+    my $head = substr $client->{in}, 0, $end + 4;
+    my ($line, @lines) = split /\r\n/, $head;
+    my ($method, $uri) = split ' ', $line;
+    my %headers = map { my ($n, $v) = split /:\s*/, $_, 2; (lc $n => $v) }
+                      @lines;
+
+    my $rest = substr $client->{in}, $end + 4;
+    my $body = '';
+
+    if (($headers{'transfer-encoding'} // '') eq 'chunked') {
+
+        while (1) {
+            return undef if $rest !~ s/\A([0-9a-fA-F]+)\r\n//;
+
+            my $size = hex $1;
+
+            return undef if length $rest < $size + 2;
+
+            $body .= substr $rest, 0, $size;
+            substr $rest, 0, $size + 2, '';
+
+            last if $size == 0;
+        }
+
+    } elsif (my $size = $headers{'content-length'}) {
+
+        return undef if length $rest < $size;
+
+        $body = substr $rest, 0, $size, '';
+    }
+
+    $client->{in} = $rest;
+
+    return { method => $method, uri => $uri, head => $head, body => $body,
+             headers => \%headers, version => $line =~ m{HTTP/1\.1$} ? 1 : 0 };
+}
+
+
+sub answer_http {
+    my ($name, $request, $what) = @_;
+
+    return ("$name says hello\r\n\r\n", 0) if $what eq 'mumble';
+    return ("HTTP/1.1 200 Stub\r\n\1\2\3\r\n\r\n", 0) if $what eq 'garbage';
+
+    if ($what eq 'upgrade') {
+        return ("HTTP/1.1 101 Stub\r\nConnection: Upgrade\r\n"
+                . "Upgrade: stub\r\n\r\n", 1);
+    }
+
+    my $length = $what eq 'short' ? 100 : length $name;
+    my $status = $what =~ /^\d+$/ ? $what : 200;
+    my $keep = $what ne 'short' && $request->{version}
+               && ($request->{headers}{connection} // '') ne 'close';
+
+    my $text = "HTTP/1.1 $status Stub\r\nContent-Length: $length\r\n"
+               . "X-Stub-Name: $name\r\n";
+
+    $text .= "Set-Cookie: session=$request->{headers}{'x-id'}\r\n"
+        if $what eq 'cookie';
+
+    $text .= "Connection: close\r\n" if !$keep;
+
+    $name = '' if $request->{method} eq 'HEAD';
+
+    return ("$text\r\n$name", $keep);
+}
+
+
+# of CGI's variables
+
+sub cgi {
+    my ($params, $body) = @_;
+
+    my %headers;
+
+    for (keys %$params) {
+        $headers{lc s/^HTTP_//r =~ tr/_/-/r} = $params->{$_};
+    }
+
+    return { method => $params->{REQUEST_METHOD}, uri => $params->{REQUEST_URI},
+             head => '', body => $body, headers => \%headers };
+}
+
+
+sub parse_scgi {
+    my ($client) = @_;
+
+    return undef if $client->{in} !~ /\A(\d+):/;
+
+    my ($start, $size) = (length($1) + 1, $1);
+
+    return undef if length $client->{in} < $start + $size + 1;
+
+    my %params = split /\0/, substr($client->{in}, $start, $size), -1;
+    my $body = substr $client->{in}, $start + $size + 1;
+
+    return undef if length $body < $params{CONTENT_LENGTH};
+
+    return cgi(\%params, $body);
+}
+
+
+sub parse_uwsgi {
+    my ($client) = @_;
+
+    return undef if length $client->{in} < 4;
+
+    my (undef, $size) = unpack 'Cv', $client->{in};
+
+    return undef if length $client->{in} < 4 + $size;
+
+    my %params = unpack '(v/a)*', substr $client->{in}, 4, $size;
+    my $body = substr $client->{in}, 4 + $size;
+
+    return undef if length $body < ($params{CONTENT_LENGTH} || 0);
+
+    return cgi(\%params, $body);
+}
+
+
+sub answer_cgi {
+    my ($name, $request, $what) = @_;
+
+    my $status = $what =~ /^\d+$/ ? $what : 200;
+
+    return ("Status: $status Stub\r\nContent-Length: " . length($name)
+            . "\r\nX-Stub-Name: $name\r\n\r\n$name", 0);
+}
+
+
+sub parse_fastcgi {
+    my ($client) = @_;
+
+    my ($at, $params, $body, $ended) = (0, '', '', 0);
+
+    while (length($client->{in}) - $at >= 8) {
+        my ($type, undef, $size, $padding) =
+            unpack 'x C n n C', substr $client->{in}, $at, 8;
+
+        last if length($client->{in}) - $at < 8 + $size + $padding;
+
+        my $content = substr $client->{in}, $at + 8, $size;
+
+        $at += 8 + $size + $padding;
+
+        $params .= $content if $type == 4;
+        $body .= $content if $type == 5;
+
+        if ($type == 5 && $size == 0) {
+            $ended = 1;
+            last;
+        }
+    }
+
+    return undef if !$ended;
+
+    substr $client->{in}, 0, $at, '';
+
+    my (%params, @pair);
+
+    while (length $params) {
+        my @sizes = map {
+            ord $params < 128 ? unpack('C', substr $params, 0, 1, '')
+                              : unpack('N', substr $params, 0, 4, '')
+                                & 0x7fffffff
+        } 1, 2;
+
+        @pair = map { substr $params, 0, $_, '' } @sizes;
+        $params{$pair[0]} = $pair[1];
+    }
+
+    return cgi(\%params, $body);
+}
+
+
+sub answer_fastcgi {
+    my ($name, $request, $what) = @_;
+
+    my ($text) = answer_cgi($name, $request, $what);
+
+    my $record = sub {
+        my ($type, $content) = @_;
+
+        return pack('CCnnCx', 1, $type, 1, length $content, 0) . $content;
+    };
+
+    return ($record->(6, $text) . $record->(6, '')
+            . $record->(3, pack 'NCx3', 0, 0), 0);
+}
+
+
+# Stub->blackhole: a port to which connections are neither accepted nor
+# refused, for as long as the object that is returned second lives.
+
+sub blackhole {
+    my $port = free_port();
+
+    my $socket = IO::Socket::INET->new(
+        LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1,
+        Listen => 1) or die "blackhole: $!\n";
+
+    # the queue of those that wait to be accepted
+
+    listen $socket, 0;
+
+    my @waiting = map {
+        IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
+                              Blocking => 0)
+    } 1 .. 4;
+
+    return ($port, [$socket, @waiting]);
+}
+
+
+1;
