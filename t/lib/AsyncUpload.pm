@@ -19,6 +19,14 @@ package AsyncUpload;
 #     conserved($rollout);
 #     $nginx->stop;                       # complains about [error] and worse
 #
+# Blocks of Test::Nginx get a section "steps" by use_steps(), Perl that runs
+# beside the block's nginx, which it has as the same kind of object:
+#
+#     === TEST 1: an upload is counted
+#     --- steps
+#     nginx->request('POST', '/upload', body => 'x');
+#     is(nginx->quiet('uploads')->{arms}{sync}{uploads}, 1, 'once');
+#
 # Everything listens on 127.0.0.1 alone.  Nothing here waits for a fixed time.
 
 use strict;
@@ -43,12 +51,14 @@ our @EXPORT = qw(
     decode_status
     free_port
     http_request
+    nginx
     read_response
     send_request
     slurp
     spew
     stub_log
     stub_servers
+    use_steps
     violations
     wait_for
 );
@@ -565,6 +575,75 @@ sub run {
     waitpid $self->spawn(@args), 0;
 
     return ($? >> 8, slurp($out));
+}
+
+
+# use_steps([SECTION => TEXT, ...]): for a file of Test::Nginx blocks, which
+# has been used before.  A block without one of these sections gets it from
+# here.  "steps" runs once the block's request was answered, by default one of
+# the status; no block may end with an [error] or worse in its log if it does
+# not say so itself.
+
+my $attached;
+
+sub use_steps {
+    my (%sections) = @_;
+
+    Test::Nginx::Util::master_on();
+
+    Test::Nginx::Util::add_block_preprocessor(sub {
+        my ($block) = @_;
+
+        my %missing = (
+            request => 'GET /async_upload/status',
+            no_error_log => "[error]\n[crit]\n[alert]\n[emerg]",
+            %sections,
+        );
+
+        delete $missing{request}
+            if grep { defined $block->$_ } qw(raw_request pipelined_requests
+                                              must_die);
+
+        delete $missing{no_error_log}
+            if grep { defined $block->$_ } qw(error_log grep_error_log);
+
+        for my $name (keys %missing) {
+            $block->set_value($name, $missing{$name})
+                if !defined $block->$name;
+        }
+
+        $attached = undef;
+    });
+
+    Test::Nginx::Socket::add_response_body_check(sub {
+        my ($block) = @_;
+
+        return if !defined $block->steps;
+
+        my $name = $block->name;
+
+        eval "package main; use strict; use warnings;\n"
+             . "#line 1 \"steps of $name\"\n" . $block->steps . "\n1"
+            or Test::More::fail("$name - $@");
+    });
+}
+
+
+# nginx: that of the current Test::Nginx block.
+
+sub nginx {
+    return $attached if $attached;
+
+    my $dir = $Test::Nginx::Util::ServRoot;
+    my $pid = slurp("$dir/logs/nginx.pid");
+
+    chomp $pid;
+
+    $attached = bless {
+        dir => $dir, pid => $pid, port => $Test::Nginx::Util::ServerPort,
+    }, __PACKAGE__;
+
+    return $attached;
 }
 
 
