@@ -189,6 +189,7 @@ struct ngx_http_async_upload_rollout_s {
     struct ngx_http_async_upload_slot_sh_s  *slot;
     struct ngx_http_async_upload_hash_s     *hash;
     struct ngx_http_async_upload_confs_s    *confs;
+    unsigned                            hash_failed:1;
 };
 
 
@@ -228,6 +229,7 @@ struct ngx_http_async_upload_ctx_s {
 
     /* the decision */
     ngx_uint_t                          arm;
+    ngx_uint_t                          serving;    /* arm of now */
     ngx_uint_t                          cohort;
     ngx_uint_t                          reason;
     ngx_uint_t                          share;      /* basis points */
@@ -239,6 +241,7 @@ struct ngx_http_async_upload_ctx_s {
     void                              (*finalize)(ngx_http_request_t *r,
                                                   ngx_int_t rc);
     struct ngx_http_async_upload_slot_sh_s  *slot;
+    ngx_uint_t                          states;     /* index of the first */
     uint64_t                            started;    /* attempt of now */
     uint64_t                            latency;    /* of the last attempt */
     ngx_uint_t                          result;     /* ..._result_e */
@@ -252,7 +255,7 @@ struct ngx_http_async_upload_ctx_s {
     unsigned                            upload:1;
     unsigned                            counted:1;
     unsigned                            committed:1;
-    unsigned                            fallback:1; /* sync serves by now */
+    unsigned                            fallback:1; /* sync took it over */
 };
 
 

@@ -190,23 +190,25 @@ static void
 ngx_http_async_upload_account_fallback(ngx_http_async_upload_ctx_t *ctx,
     ngx_http_async_upload_cell_sh_t *cell)
 {
-    switch (ctx->result) {
+    if (ctx->result == NGX_HTTP_ASYNC_UPLOAD_FAILURE) {
+        ngx_http_async_upload_zone_add(ctx->slot, &cell->fallback_failed, 1);
+        return;
+    }
 
-    case NGX_HTTP_ASYNC_UPLOAD_SUCCESS:
-    case NGX_HTTP_ASYNC_UPLOAD_REJECTED:
+    /* a status: sync has answered, be it with a 4xx, to a client that stayed */
+
+    if (ctx->status
+        && (ctx->result == NGX_HTTP_ASYNC_UPLOAD_SUCCESS
+            || ctx->result == NGX_HTTP_ASYNC_UPLOAD_REJECTED))
+    {
         ngx_http_async_upload_zone_add(ctx->slot, &cell->masked, 1);
         ngx_http_async_upload_zone_add(ctx->slot, &cell->fallback_served, 1);
         ngx_http_async_upload_zone_add(ctx->slot, &cell->fallback_latency_us,
                                        ctx->latency);
-        break;
-
-    case NGX_HTTP_ASYNC_UPLOAD_FAILURE:
-        ngx_http_async_upload_zone_add(ctx->slot, &cell->fallback_failed, 1);
-        break;
-
-    default:
-        break;
+        return;
     }
+
+    ngx_http_async_upload_zone_add(ctx->slot, &cell->fallback_left, 1);
 }
 
 

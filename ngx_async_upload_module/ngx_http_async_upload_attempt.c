@@ -71,9 +71,13 @@ ngx_http_async_upload_attempt_ended(ngx_http_request_t *r,
 
     if (u->peer.sockaddr == NULL
         && (rc == NGX_HTTP_BAD_GATEWAY || rc == NGX_HTTP_GATEWAY_TIME_OUT
-            || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST))
+            || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST
+            || (u->state && u->state->peer && u->state->status >= 500)))
     {
-        /* the core has given the attempt up, or there was no peer for one */
+        /*
+         * The core has given the attempt up, or there was no peer for one;
+         * whatever "rc" is, it may have answered from a stale cache.
+         */
 
         end->failure = ngx_http_async_upload_attempt_class(u, us);
         return;
@@ -122,31 +126,30 @@ ngx_http_async_upload_attempt_answer(ngx_http_async_upload_rollout_t *rollout,
 {
     ngx_uint_t  n, status;
 
-    status = u->headers_in.status_n;
+    /*
+     * Without a header at all the core passes on what came as HTTP/0.9.  It
+     * overwrites the header's status if it answers from a stale cache.
+     */
+
+    status = (u->headers_in.status_n && u->state->status)
+             ? u->state->status : u->headers_in.status_n;
+
+    if (status < 100 || status >= 600) {
+        end->failure = NGX_HTTP_ASYNC_UPLOAD_INVALID;
+        return;
+    }
+
     end->status = status;
 
     if (status >= 400) {
 
         n = status - 400;
 
-        if (n >= sizeof(rollout->failures) * 8) {
-            end->failure = NGX_HTTP_ASYNC_UPLOAD_INVALID;
-            return;
-        }
-
         if (rollout->failures[n / 64] & ((uint64_t) 1 << (n % 64))) {
             return;
         }
 
         end->result = NGX_HTTP_ASYNC_UPLOAD_REJECTED;
-        return;
-    }
-
-    if (status == 0) {
-
-        /* no header at all, which the core passes on as HTTP/0.9 */
-
-        end->failure = NGX_HTTP_ASYNC_UPLOAD_INVALID;
         return;
     }
 
@@ -251,6 +254,17 @@ ngx_http_async_upload_attempt_broken(ngx_http_request_t *r, ngx_int_t rc,
         return;
     }
 
+    if (u->header_sent && rc >= NGX_HTTP_BAD_REQUEST
+        && rc < NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
+        /* an early answer, and an unbuffered body that was still read */
+
+        end->result = (rc == NGX_HTTP_BAD_REQUEST)
+                      ? NGX_HTTP_ASYNC_UPLOAD_ABORTED
+                      : NGX_HTTP_ASYNC_UPLOAD_REJECTED;
+        return;
+    }
+
     if (rc == NGX_ERROR) {
 
         if (ngx_http_async_upload_attempt_gone(r)) {
@@ -288,6 +302,10 @@ ngx_http_async_upload_attempt_gone(ngx_http_request_t *r)
 static ngx_uint_t
 ngx_http_async_upload_attempt_cut(ngx_http_request_t *r, ngx_int_t rc)
 {
+#if (NGX_HTTP_V2)
+    ngx_connection_t  *c;
+#endif
+
     if (!ngx_exiting) {
         return 0;
     }
@@ -297,9 +315,20 @@ ngx_http_async_upload_attempt_cut(ngx_http_request_t *r, ngx_int_t rc)
     }
 
 #if (NGX_HTTP_V2)
-    if (r->stream && r->stream->connection->connection->close) {
-        return 1;
+
+    if (r->stream) {
+        c = r->stream->connection->connection;
+
+        /* its handler has cleared c->close; a client leaves other traces */
+
+        if (c->error
+            && !c->read->eof && !c->read->error && !c->read->timedout
+            && !c->write->error && !c->write->timedout)
+        {
+            return 1;
+        }
     }
+
 #endif
 
     return 0;

@@ -82,9 +82,27 @@ ngx_http_async_upload_conf_create_srv(ngx_conf_t *cf)
 void *
 ngx_http_async_upload_conf_create_loc(ngx_conf_t *cf)
 {
-    /* a content handler is not inherited, so there is nothing to merge */
-
     return ngx_pcalloc(cf->pool, sizeof(ngx_http_async_upload_loc_conf_t));
+}
+
+
+char *
+ngx_http_async_upload_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_async_upload_loc_conf_t *prev = parent;
+    ngx_http_async_upload_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    /* a content handler goes on in the blocks of its location, nowhere else */
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && !conf->status) {
+        *conf = *prev;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

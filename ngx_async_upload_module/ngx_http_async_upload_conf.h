@@ -29,6 +29,10 @@ void *ngx_http_async_upload_conf_create_srv(ngx_conf_t *cf);
 /* Makes the configuration of a location; NULL if out of memory. */
 void *ngx_http_async_upload_conf_create_loc(ngx_conf_t *cf);
 
+/* Gives an "if" or "limit_except" what its location has; cannot fail. */
+char *ngx_http_async_upload_conf_merge_loc(ngx_conf_t *cf, void *parent,
+    void *child);
+
 /*
  * Settles every rollout, checks it against the other blocks, and puts the
  * module's balancer over whatever the block's balancers and keepalive have

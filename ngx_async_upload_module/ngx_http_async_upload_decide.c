@@ -9,6 +9,7 @@
 #include "ngx_http_async_upload_zone.h"
 
 
+static void ngx_http_async_upload_decide_free(void *data);
 static ngx_http_async_upload_ctx_t *ngx_http_async_upload_decide_create(
     ngx_http_request_t *r, ngx_http_async_upload_rollout_t *rollout);
 static void ngx_http_async_upload_decide_cleanup(void *data);
@@ -22,23 +23,30 @@ ngx_int_t
 ngx_http_async_upload_decide_init(ngx_http_async_upload_rollout_t *rollout,
     ngx_log_t *log)
 {
-    ngx_str_t                    *arg;
-    ngx_uint_t                    i, n;
-    ngx_http_async_upload_arg_t  *args;
+    ngx_str_t                     *arg;
+    ngx_uint_t                     i, n;
+    ngx_pool_cleanup_t            *cln;
+    ngx_http_async_upload_arg_t   *args;
+    ngx_http_async_upload_hash_t  *hash;
 
     arg = rollout->hash_args->elts;
     n = rollout->hash_args->nelts;
 
-    rollout->hash = ngx_pcalloc(rollout->cycle->pool,
-                                sizeof(ngx_http_async_upload_hash_t));
-    if (rollout->hash == NULL) {
+    /* said once */
+    rollout->hash_failed = 1;
+
+    cln = ngx_pool_cleanup_add(rollout->cycle->pool,
+                               sizeof(ngx_http_async_upload_hash_t));
+    if (cln == NULL) {
         return NGX_ERROR;
     }
+
+    hash = cln->data;
+    ngx_memzero(hash, sizeof(ngx_http_async_upload_hash_t));
 
     args = ngx_pcalloc(rollout->cycle->pool,
                        (n + 1) * sizeof(ngx_http_async_upload_arg_t));
     if (args == NULL) {
-        rollout->hash = NULL;
         return NGX_ERROR;
     }
 
@@ -47,28 +55,30 @@ ngx_http_async_upload_decide_init(ngx_http_async_upload_rollout_t *rollout,
         args[i].len = arg[i].len;
     }
 
-    if (ngx_http_async_upload_bucket_init(rollout->hash, rollout->hash_mode,
-                                          args, n)
+    if (ngx_http_async_upload_bucket_init(hash, rollout->hash_mode, args, n)
         != 0)
     {
         ngx_log_error(NGX_LOG_EMERG, log, 0,
                       "async_upload \"%V\": OpenSSL does not provide the hash, "
                       "all uploads go to the sync arm", &rollout->name);
-        rollout->hash = NULL;
         return NGX_ERROR;
     }
+
+    cln->handler = ngx_http_async_upload_decide_free;
+
+    rollout->hash = hash;
+    rollout->hash_failed = 0;
 
     return NGX_OK;
 }
 
 
-void
-ngx_http_async_upload_decide_exit(ngx_http_async_upload_rollout_t *rollout)
+/* with the configuration, also where a single process takes another one */
+
+static void
+ngx_http_async_upload_decide_free(void *data)
 {
-    if (rollout->hash) {
-        ngx_http_async_upload_bucket_cleanup(rollout->hash);
-        rollout->hash = NULL;
-    }
+    ngx_http_async_upload_bucket_cleanup(data);
 }
 
 
@@ -80,8 +90,22 @@ ngx_http_async_upload_decide(ngx_http_request_t *r,
 
     for (ctx = ngx_http_async_upload_decide_known(r); ctx; ctx = ctx->next) {
         if (ctx->rollout == rollout) {
-            return ctx;
+            break;
         }
+    }
+
+    if (ctx) {
+        if (ctx->upload && !ctx->counted && !(r->method & rollout->methods)) {
+
+            /* an error page has made a GET of what was to be an upload */
+
+            ctx->upload = 0;
+            ctx->arm = NGX_HTTP_ASYNC_UPLOAD_SYNC;
+            ctx->serving = NGX_HTTP_ASYNC_UPLOAD_SYNC;
+            ctx->reason = NGX_HTTP_ASYNC_UPLOAD_BY_METHOD;
+        }
+
+        return ctx;
     }
 
     ctx = ngx_http_async_upload_decide_create(r, rollout);
@@ -92,6 +116,8 @@ ngx_http_async_upload_decide(ngx_http_request_t *r,
     if (ngx_http_async_upload_decide_arm(ctx) != NGX_OK) {
         return NULL;
     }
+
+    ctx->serving = ctx->arm;
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "async_upload \"%V\": arm %ui, bucket %i of %ui",
@@ -269,12 +295,15 @@ ngx_http_async_upload_decide_hash(ngx_http_async_upload_ctx_t *ctx)
 
     ctx->reason = NGX_HTTP_ASYNC_UPLOAD_BY_BUCKET;
 
-    if (rollout->hash == NULL
-        && ngx_http_async_upload_decide_init(rollout,
-                                             ctx->request->connection->log)
-           != NGX_OK)
-    {
-        return NGX_OK;
+    if (rollout->hash == NULL) {
+
+        if (rollout->hash_failed
+            || ngx_http_async_upload_decide_init(rollout,
+                                               ctx->request->connection->log)
+               != NGX_OK)
+        {
+            return NGX_OK;
+        }
     }
 
     ctx->bucket = ngx_http_async_upload_bucket_find(rollout->hash, key.data,

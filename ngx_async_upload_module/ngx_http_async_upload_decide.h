@@ -23,14 +23,12 @@
  * Prepares the rollout's hash in this process.
  *
  * Context: worker or single process, at start or at the first decision.
- * Returns: NGX_ERROR, with one [emerg] line, if OpenSSL cannot do it.
+ * Memory:  the pool of the rollout's cycle, which also frees the hash.
+ * Returns: NGX_ERROR, with one [emerg] line, if OpenSSL cannot do it; it is
+ *          not tried again.
  */
 ngx_int_t ngx_http_async_upload_decide_init(
     ngx_http_async_upload_rollout_t *rollout, ngx_log_t *log);
-
-/* Gives back what decide_init took.  Context: worker, at exit. */
-void ngx_http_async_upload_decide_exit(
-    ngx_http_async_upload_rollout_t *rollout);
 
 /*
  * The decision of a request at a rollout, made now if it was not made yet.

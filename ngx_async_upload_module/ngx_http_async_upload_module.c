@@ -108,7 +108,7 @@ static ngx_http_module_t  ngx_http_async_upload_module_ctx = {
     NULL,                                   /* merge server configuration */
 
     ngx_http_async_upload_conf_create_loc,  /* create location configuration */
-    NULL                                    /* merge location configuration */
+    ngx_http_async_upload_conf_merge_loc    /* merge location configuration */
 };
 
 
@@ -243,6 +243,13 @@ ngx_http_async_upload_module_init_process(ngx_cycle_t *cycle)
                                               ngx_http_async_upload_module);
 
     if (mcf == NULL || mcf->rollouts.nelts == 0) {
+
+        /* a single process may have had some in its last configuration */
+
+        if (ngx_http_async_upload_module_event.timer_set) {
+            ngx_del_timer(&ngx_http_async_upload_module_event);
+        }
+
         return NGX_OK;
     }
 
@@ -326,6 +333,5 @@ ngx_http_async_upload_module_exit_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->rollouts.nelts; i++) {
         ngx_http_async_upload_zone_release(rollouts[i]);
-        ngx_http_async_upload_decide_exit(rollouts[i]);
     }
 }

@@ -48,9 +48,10 @@ typedef struct ngx_http_async_upload_confs_s {
 typedef struct {
     ngx_http_request_t              *request;
     ngx_http_async_upload_rollout_t  *rollout;
-    ngx_http_async_upload_ctx_t     *ctx;           /* NULL: counts nothing */
+    ngx_http_async_upload_ctx_t     *ctx;
     ngx_http_upstream_conf_t        *conf;          /* the location's own */
 
+    ngx_uint_t                       counts;        /* the upload's own pass */
     ngx_uint_t                       replay;        /* after bytes were sent */
     ngx_uint_t                       attempts;
     ngx_uint_t                       left;          /* attempts at async */
@@ -75,7 +76,7 @@ typedef struct {
 static void ngx_http_async_upload_peer_finalize(ngx_http_request_t *r,
     ngx_int_t rc);
 static ngx_int_t ngx_http_async_upload_peer_async(ngx_http_request_t *r,
-    ngx_http_async_upload_rollout_t *rollout, ngx_http_async_upload_ctx_t *ctx);
+    ngx_http_async_upload_ctx_t *ctx, ngx_uint_t counts);
 static ngx_uint_t ngx_http_async_upload_peer_replay(ngx_http_request_t *r,
     ngx_http_async_upload_rollout_t *rollout);
 static ngx_http_upstream_conf_t *ngx_http_async_upload_peer_conf(
@@ -109,8 +110,9 @@ ngx_int_t
 ngx_http_async_upload_peer_init(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
+    ngx_uint_t                        counts;
     ngx_http_upstream_t              *u;
-    ngx_http_async_upload_ctx_t      *ctx, *counted;
+    ngx_http_async_upload_ctx_t      *ctx;
     ngx_http_async_upload_rollout_t  *rollout;
 
     rollout = ngx_http_conf_upstream_srv_conf(us, ngx_http_async_upload_module);
@@ -120,11 +122,11 @@ ngx_http_async_upload_peer_init(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    counted = NULL;
-
     /* an error page that comes back is no second upload */
 
-    if (ctx->upload && !ctx->counted) {
+    counts = ctx->upload && !ctx->counted;
+
+    if (counts) {
 
         if (ngx_http_async_upload_account_start(ctx) != NGX_OK) {
             return NGX_ERROR;
@@ -136,14 +138,16 @@ ngx_http_async_upload_peer_init(ngx_http_request_t *r,
         ctx->finalize = u->finalize_request;
         u->finalize_request = ngx_http_async_upload_peer_finalize;
 
-        counted = ctx;
+        ctx->states = r->upstream_states->nelts;
     }
 
-    if (ctx->arm == NGX_HTTP_ASYNC_UPLOAD_ASYNC) {
-        return ngx_http_async_upload_peer_async(r, rollout, counted);
+    /* nor does it go back to an arm that has failed */
+
+    if (ctx->serving == NGX_HTTP_ASYNC_UPLOAD_ASYNC) {
+        return ngx_http_async_upload_peer_async(r, ctx, counts);
     }
 
-    if (counted) {
+    if (counts) {
         ctx->started = ngx_http_async_upload_zone_clock();
     }
 
@@ -183,6 +187,13 @@ ngx_http_async_upload_peer_finalize(ngx_http_request_t *r, ngx_int_t rc)
     if (u->upgrade && u->state) {
         ctx->latency = (uint64_t) u->state->header_time * 1000;
 
+    } else if (ctx->serving == NGX_HTTP_ASYNC_UPLOAD_SYNC
+               && r->upstream_states->nelts > ctx->states + 1)
+    {
+        /* sync has tried several of its servers, under the core's own clock */
+
+        ctx->latency = (uint64_t) u->state->response_time * 1000;
+
     } else if (ctx->started) {
         ctx->latency = ngx_http_async_upload_zone_clock() - ctx->started;
     }
@@ -194,11 +205,11 @@ ngx_http_async_upload_peer_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
 static ngx_int_t
 ngx_http_async_upload_peer_async(ngx_http_request_t *r,
-    ngx_http_async_upload_rollout_t *rollout, ngx_http_async_upload_ctx_t *ctx)
+    ngx_http_async_upload_ctx_t *ctx, ngx_uint_t counts)
 {
-    ngx_http_upstream_t           *u;
-    ngx_http_upstream_conf_t      *conf;
-    ngx_http_async_upload_peer_t  *p;
+    ngx_http_upstream_t              *u;
+    ngx_http_async_upload_peer_t     *p;
+    ngx_http_async_upload_rollout_t  *rollout;
 
     p = ngx_pcalloc(r->pool, sizeof(ngx_http_async_upload_peer_t));
     if (p == NULL) {
@@ -206,10 +217,12 @@ ngx_http_async_upload_peer_async(ngx_http_request_t *r,
     }
 
     u = r->upstream;
+    rollout = ctx->rollout;
 
     p->request = r;
     p->rollout = rollout;
     p->ctx = ctx;
+    p->counts = counts;
     p->conf = u->conf;
     p->left = rollout->tries;
     p->replay = ngx_http_async_upload_peer_replay(r, rollout);
@@ -219,12 +232,7 @@ ngx_http_async_upload_peer_async(ngx_http_request_t *r,
     p->budget = u->conf->next_upstream_tries ? u->conf->next_upstream_tries
                                              : NGX_MAX_INT_T_VALUE;
 
-    conf = ngx_http_async_upload_peer_conf(rollout, u->conf, p->replay);
-    if (conf == NULL) {
-        return NGX_ERROR;
-    }
-
-    u->conf = conf;
+    u->conf = ngx_http_async_upload_peer_conf(rollout, u->conf, p->replay);
 
     if (ngx_http_async_upload_peer_arm(p) != NGX_OK) {
         return NGX_ERROR;
@@ -285,6 +293,8 @@ ngx_http_async_upload_peer_replay(ngx_http_request_t *r,
 /*
  * The async arm runs under a copy of the location's configuration, always the
  * same one: a keepalive cache may take its address for the location's name.
+ * Where no copy can be had the original serves; nothing is sent twice then
+ * that could not be without the module.
  */
 
 static ngx_http_upstream_conf_t *
@@ -301,7 +311,7 @@ ngx_http_async_upload_peer_conf(ngx_http_async_upload_rollout_t *rollout,
         rollout->confs = ngx_pcalloc(pool,
                                      sizeof(ngx_http_async_upload_confs_t));
         if (rollout->confs == NULL) {
-            return NULL;
+            return conf;
         }
     }
 
@@ -318,22 +328,25 @@ ngx_http_async_upload_peer_conf(ngx_http_async_upload_rollout_t *rollout,
     if (item == NULL) {
 
         if (confs->n == NGX_HTTP_ASYNC_UPLOAD_PEER_MOST) {
-            ngx_log_error(NGX_LOG_ALERT, rollout->cycle->log, 0,
-                          "async_upload \"%V\": more than %d upstream "
-                          "configurations", &rollout->name,
-                          NGX_HTTP_ASYNC_UPLOAD_PEER_MOST);
-            return NULL;
+            return conf;
         }
 
         item = ngx_pcalloc(pool, sizeof(ngx_http_async_upload_conf_t));
         if (item == NULL) {
-            return NULL;
+            return conf;
         }
 
         item->conf = conf;
         item->next = *bucket;
         *bucket = item;
         confs->n++;
+
+        if (confs->n == NGX_HTTP_ASYNC_UPLOAD_PEER_MOST) {
+            ngx_log_error(NGX_LOG_WARN, rollout->cycle->log, 0,
+                          "async_upload \"%V\": more than %d upstream "
+                          "configurations, the others have no fallback",
+                          &rollout->name, NGX_HTTP_ASYNC_UPLOAD_PEER_MOST);
+        }
     }
 
     if (item->copies[replay] == NULL) {
@@ -341,7 +354,7 @@ ngx_http_async_upload_peer_conf(ngx_http_async_upload_rollout_t *rollout,
                                                                replay);
     }
 
-    return item->copies[replay];
+    return item->copies[replay] ? item->copies[replay] : conf;
 }
 
 
@@ -498,7 +511,7 @@ ngx_http_async_upload_peer_get(ngx_peer_connection_t *pc, void *data)
         }
     }
 
-    if (p->ctx) {
+    if (p->counts) {
         p->ctx->started = ngx_http_async_upload_zone_clock();
     }
 
@@ -583,11 +596,16 @@ ngx_http_async_upload_peer_switch(ngx_http_async_upload_peer_t *p,
     u = r->upstream;
     ctx = p->ctx;
 
-    if (ctx) {
+    ctx->serving = NGX_HTTP_ASYNC_UPLOAD_SYNC;
+
+    if (p->counts) {
         ctx->fallback = 1;
         ctx->masked_failure = p->end.failure;
         ctx->masked_status = p->end.status;
         ctx->started = ngx_http_async_upload_zone_clock();
+
+        /* the core has pushed the state of this attempt already */
+        ctx->states = r->upstream_states->nelts - 1;
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -607,12 +625,25 @@ ngx_http_async_upload_peer_switch(ngx_http_async_upload_peer_t *p,
 
     /* its headers may name the arm, its frames a stream of the connection */
 
-    if (!r->request_body_no_buffering) {
-        u->request_bufs = r->request_body ? r->request_body->bufs : NULL;
-    }
+    u->request_bufs = r->request_body ? r->request_body->bufs : NULL;
 
     if (u->create_request(r) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (!u->request_sent && u->buffer.start) {
+
+        /* of async that spoke first; the core forgets it only after a send */
+
+        u->buffer.pos = u->buffer.start;
+
+#if (NGX_HTTP_CACHE)
+        if (r->cache) {
+            u->buffer.pos += r->cache->header_start;
+        }
+#endif
+
+        u->buffer.last = u->buffer.pos;
     }
 
     return pc->get(pc, pc->data);

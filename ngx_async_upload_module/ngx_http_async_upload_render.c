@@ -415,24 +415,27 @@ static void
 ngx_http_async_upload_render_fallback(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_counts_t *counts)
 {
-    uint64_t                          served, failed, latency;
+    uint64_t                          served, failed, left, latency;
     ngx_uint_t                        i;
     ngx_http_async_upload_cell_sh_t  *cell;
 
     cell = counts->cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC];
     served = 0;
     failed = 0;
+    left = 0;
     latency = 0;
 
     for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_COHORTS; i++) {
         served += cell[i].fallback_served;
         failed += cell[i].fallback_failed;
+        left += cell[i].fallback_left;
         latency += cell[i].fallback_latency_us;
     }
 
     ngx_http_async_upload_json_object(w, "fallback");
     ngx_http_async_upload_json_uint(w, "served", served);
     ngx_http_async_upload_json_uint(w, "failed", failed);
+    ngx_http_async_upload_json_uint(w, "left", left);
     ngx_http_async_upload_json_uint(w, "latency_sum_us", latency);
     ngx_http_async_upload_json_end(w);
 }

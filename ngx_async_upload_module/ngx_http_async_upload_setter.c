@@ -170,13 +170,9 @@ ngx_http_async_upload_setter_zone(ngx_conf_t *cf, ngx_str_t *word,
         return NGX_CONF_ERROR;
     }
 
-    if (n < (ssize_t) (8 * ngx_pagesize)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" is too small", name);
-        return NGX_CONF_ERROR;
-    }
+    /* a slab pool wants some pages; what is needed at least is said later */
 
-    *size = n;
+    *size = ngx_max((size_t) n, 8 * ngx_pagesize);
 
     return NGX_CONF_OK;
 }
@@ -220,10 +216,10 @@ ngx_http_async_upload_setter_enabled(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
-    if (ngx_strcmp(value[1].data, "on") == 0) {
+    if (ngx_strcasecmp(value[1].data, (u_char *) "on") == 0) {
         rollout->enabled = 1;
 
-    } else if (ngx_strcmp(value[1].data, "off") == 0) {
+    } else if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
         rollout->enabled = 0;
 
     } else {
@@ -323,6 +319,15 @@ ngx_http_async_upload_setter_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         ccv.complex_value = cv;
 
         if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_strstr(value[i].data, "$async_upload_")
+            || ngx_strstr(value[i].data, "${async_upload_"))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid key \"%V\", it must not depend on the "
+                               "decision", &value[i]);
             return NGX_CONF_ERROR;
         }
 

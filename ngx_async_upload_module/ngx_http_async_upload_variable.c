@@ -182,14 +182,13 @@ ngx_http_async_upload_variable_decision(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_ASYNC_UPLOAD_VARIABLE_ARM:
-        name = &ngx_http_async_upload_name_arms[
-                   ctx->fallback ? NGX_HTTP_ASYNC_UPLOAD_SYNC : ctx->arm];
+        name = &ngx_http_async_upload_name_arms[ctx->serving];
         break;
 
     case NGX_HTTP_ASYNC_UPLOAD_VARIABLE_REASON:
         name = &ngx_http_async_upload_name_reasons[
-                   ctx->fallback ? NGX_HTTP_ASYNC_UPLOAD_BY_FALLBACK
-                                 : ctx->reason];
+                   ctx->serving != ctx->arm ? NGX_HTTP_ASYNC_UPLOAD_BY_FALLBACK
+                                            : ctx->reason];
         break;
 
     case NGX_HTTP_ASYNC_UPLOAD_VARIABLE_FALLBACK:

@@ -22,6 +22,11 @@
 #define NGX_HTTP_ASYNC_UPLOAD_ZONE_BUSY    UINT64_MAX
 
 
+/* an array of -1 elements otherwise: a slot must not outgrow its promise */
+typedef char  ngx_http_async_upload_zone_fits
+    [sizeof(ngx_http_async_upload_slot_sh_t) <= 18 * 1024 ? 1 : -1];
+
+
 static ngx_int_t ngx_http_async_upload_zone_attach(ngx_shm_zone_t *shm_zone,
     ngx_http_async_upload_zone_sh_t *sh, ngx_uint_t least);
 static ngx_int_t ngx_http_async_upload_zone_create(ngx_shm_zone_t *shm_zone,
@@ -218,7 +223,6 @@ ngx_http_async_upload_zone_apply(ngx_http_async_upload_rollout_t *rollout,
     ngx_shmtx_lock(&shpool->mutex);
 
     sh->generation++;
-    sh->master = ngx_pid;
 
     before = sh->word;
     ngx_http_async_upload_zone_word(sh, old);
@@ -279,14 +283,21 @@ ngx_http_async_upload_zone_claim(ngx_http_async_upload_rollout_t *rollout,
     for (i = 0; i < sh->slots_n; i++) {
         slot = &sh->slots[i];
 
-        if (slot->pid == (uint64_t) ngx_pid) {
-            /* a single process after a reload */
+        if (slot->pid == (uint64_t) ngx_pid
+            && ngx_process == NGX_PROCESS_SINGLE)
+        {
+            /* after a reload */
             found = slot;
             break;
         }
 
         if (slot->pid != 0) {
-            if (!ngx_http_async_upload_zone_dead(slot)) {
+
+            /* with the pid of this new process: of one that had it before */
+
+            if (slot->pid != (uint64_t) ngx_pid
+                && !ngx_http_async_upload_zone_dead(slot))
+            {
                 continue;
             }
 

@@ -62,6 +62,7 @@ typedef struct {
     /* sync's service of uploads that failed at async; of async cells only */
     uint64_t                         fallback_served;
     uint64_t                         fallback_failed;
+    uint64_t                         fallback_left;     /* by the client */
     uint64_t                         fallback_latency_us;
 
     ngx_http_async_upload_size_sh_t  size[NGX_HTTP_ASYNC_UPLOAD_SIZES];
@@ -136,7 +137,6 @@ struct ngx_http_async_upload_zone_sh_s {
     /* of the configuration applied last; older workers decide nothing */
     uint64_t                         generation;
 
-    uint64_t                         master;        /* pid */
     uint64_t                         tick;          /* last, monotonic us */
 
     /* what nginx.conf said when it was last applied */
