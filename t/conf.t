@@ -195,11 +195,11 @@ invalid zone name "größe", it must be 1 to 64 letters, digits, ".", "_" or "-"
 
 
 
-=== TEST 13: a zone of less than eight pages is refused
+=== TEST 13: a zone of less than eight pages is refused as one of eight
 --- directives
 async_upload upload_async zone=uploads:31k; # here
 --- emerg
-zone "uploads" is too small
+zone "uploads" is too small: 32k, with worker_processes 1 at least NUMBERk is needed PLACE
 
 
 
@@ -719,3 +719,12 @@ there is no rollout "uploads" for "async_upload_status"
 async_upload_status uploads more;   # here
 --- emerg
 invalid number of arguments in "async_upload_status" directive
+
+
+
+=== TEST 70: a key that depends on the decision is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_key ${async_upload_bucket}; # here
+--- emerg
+invalid key "${async_upload_bucket}", it must not depend on the decision
