@@ -50,9 +50,10 @@ usage: ./build.sh COMMAND [OPTION...]
                         DIR or from the distribution's source
   run [OPTION...]       build, then start a demo in the foreground
       --port=N          the proxy's port, otherwise the first free one from 8080
+      --dir=DIR         where the demo is kept instead of build/demo
       --enabled         as ASYNC_UPLOAD_ENABLED=on in the environment
       --rollout=SHARE   as ASYNC_UPLOAD_ROLLOUT=SHARE
-  reload                have the demo read build/demo/conf anew
+  reload [--dir=DIR]    have the demo read its conf/ anew
   test [FILE...]        build, then run all tests, or these files of t/
       --nginx=NAME      with this nginx alone: 1.22, 1.30 or asan
   vectors FILE          run the vectors of a file through the units

@@ -10,12 +10,12 @@ demo=$build/demo
 
 
 command_run() {
-    local port='' arg conf=$demo/conf/nginx.conf globals='daemon off;' fixed
-    local ports=() name
+    local port='' ports=() globals='daemon off;' arg conf fixed name shown
 
     for arg; do
         case $arg in
             --port=*)    port=${arg#*=} ;;
+            --dir=?*)    demo=$(realpath -m "${arg#*=}") ;;
             --enabled)   export ASYNC_UPLOAD_ENABLED=on ;;
             --rollout=*) export ASYNC_UPLOAD_ROLLOUT=${arg#*=} ;;
             *)           die "run: invalid argument \"$arg\"" ;;
@@ -47,6 +47,7 @@ command_run() {
 
     # other ports where those of the file are in use
 
+    conf=$demo/conf/nginx.conf
     cp "$top/conf.d/demo.conf" "$conf"
 
     for fixed in 8080 8081 8082; do
@@ -75,12 +76,13 @@ command_run() {
         -e logs/error.log || die "run: see $demo/conf"
 
     name=http://127.0.0.1:${ports[0]}
+    shown=${demo#"$top"/}
 
     cat <<END
 
 proxy           $name
-sync service    http://127.0.0.1:${ports[1]}    stores in build/demo/data/sync
-async service   http://127.0.0.1:${ports[2]}    stores in build/demo/data/async
+sync service    http://127.0.0.1:${ports[1]}    stores in $shown/data/sync
+async service   http://127.0.0.1:${ports[2]}    stores in $shown/data/async
 
 Upload something, as different clients, and see where it went:
 
@@ -89,9 +91,9 @@ Upload something, as different clients, and see where it went:
     curl -i -T build.sh -H 'X-Client-ID: 3' $name/upload
 
     curl -s $name/async_upload/status
-    tail build/demo/logs/async_upload_rollout/metrics.jsonl
+    tail $shown/logs/async_upload_rollout/metrics.jsonl
 
-Turn it on: edit build/demo/conf/rollout.conf, then
+Turn it on: edit $shown/conf/rollout.conf, then
 
     ./build.sh reload
 
@@ -111,9 +113,14 @@ END
 
 
 command_reload() {
-    local pid before after
+    local pid before after arg
 
-    [ $# = 0 ] || die "reload: invalid argument \"$1\""
+    for arg; do
+        case $arg in
+            --dir=?*) demo=$(realpath -m "${arg#*=}") ;;
+            *)        die "reload: invalid argument \"$arg\"" ;;
+        esac
+    done
 
     pid=$(demo_pid) || die "reload: the demo does not run; ./build.sh run"
 

@@ -46,7 +46,7 @@ command_test() {
 
         case ${file##*/} in
             unit_*.t | vectors.t) units+=("$file") plain+=("$file") ;;
-            style.t)              plain+=("$file") ;;
+            build_*.t | style.t)  plain+=("$file") ;;
             bench.t)              budgets+=("$file") ;;
             *)                    about_nginx+=("$file") ;;
         esac
