@@ -434,13 +434,14 @@ sub conserved {
 
 
 # AsyncUpload->start(http => TEXT, port => PORT, [workers => N], [main => TEXT],
-# [env => { NAME => VALUE }], [fails => 1]): an nginx of the test's own with
-# this text in "http", waited for until it accepts connections at PORT.  Its
-# prefix, ->{dir}, is a new directory; the status is expected at
+# [env => { NAME => VALUE }], [daemon => 1], [fails => 1]): an nginx of the
+# test's own with this text in "http", waited for until it accepts connections
+# at PORT.  Its prefix, ->{dir}, is a new directory; the status is expected at
 # /async_upload/status of PORT.
 #
-# With "fails" it is expected not to start: returns its exit status and what it
-# said.
+# With "daemon" it is no child of the test, as nginx wants it for an upgrade of
+# its binary.  With "fails" it is expected not to start: returns its exit status
+# and what it said.
 
 sub start {
     my ($class, %args) = @_;
@@ -463,8 +464,13 @@ sub start {
     $self->{pid} = $self->spawn;
     $running{$dir} = $self;
 
+    if ($args{daemon}) {
+        waitpid $self->{pid}, 0;
+        $self->{pid} = wait_for { $self->pidfile } 'the pid of nginx';
+    }
+
     wait_for {
-        waitpid($self->{pid}, WNOHANG) == 0
+        alive($self->{pid})
             or die "nginx did not start:\n" . slurp("$dir/logs/stderr")
                    . slurp("$dir/logs/error.log");
 
@@ -474,6 +480,27 @@ sub start {
     } 'nginx' or die "nginx does not accept connections\n";
 
     return $self;
+}
+
+
+# Whether a process, a child or not, still runs.
+
+sub alive {
+    my ($pid) = @_;
+
+    my $ended = waitpid $pid, WNOHANG;
+
+    return $ended == 0
+           || $ended == -1 && slurp("/proc/$pid/stat") =~ /\) [^ZX] /;
+}
+
+
+# What the pid file says, 0 if nothing.
+
+sub pidfile {
+    my ($self) = @_;
+
+    return slurp("$self->{dir}/logs/nginx.pid") =~ /^(\d+)$/m ? $1 : 0;
 }
 
 
@@ -488,13 +515,14 @@ sub configure {
     my $user = $> == 0 ? 'user root;' : '';
     my $workers = $self->{workers} // 1;
     my $main = $self->{main} // '';
+    my $daemon = $self->{daemon} ? 'on' : 'off';
     my $module = $ENV{TEST_NGINX_LOAD_MODULES}
                  // die "TEST_NGINX_LOAD_MODULES is not set\n";
 
     spew("$self->{dir}/conf/nginx.conf", <<"END");
 load_module $module;
 $user
-daemon off;
+daemon $daemon;
 worker_processes $workers;
 pid logs/nginx.pid;
 error_log logs/error.log info;
@@ -791,7 +819,7 @@ sub end {
 
     kill $signal, $self->{pid};
 
-    if (!wait_for { waitpid($self->{pid}, WNOHANG) } 'the end of nginx') {
+    if (!wait_for { !alive($self->{pid}) } 'the end of nginx') {
         kill 'KILL', $self->workers, $self->{pid};
         waitpid $self->{pid}, 0;
     }

@@ -1,0 +1,285 @@
+#!/usr/bin/perl
+
+# Copyright (C) 2026 the ngx_http_async_upload_module authors
+
+# The defaults that come from the environment.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib';
+
+use AsyncUpload;
+
+
+my ($port, $sync, $async) = map { free_port() } 1 .. 3;
+
+
+sub conf {
+    my (@directives) = @_;
+
+    return stub_servers($sync, $async) . <<"END";
+    upstream uploads {
+        server 127.0.0.1:$sync;
+
+        async_upload upload_async zone=uploads:1m;
+        @directives
+    }
+
+    server {
+        listen 127.0.0.1:$port;
+
+        location / {
+            proxy_pass http://uploads;
+        }
+
+        location /async_upload/status {
+            async_upload_status;
+        }
+    }
+END
+}
+
+
+sub start {
+    my ($env, @directives) = @_;
+
+    return AsyncUpload->start(http => conf(@directives), port => $port,
+                              env => $env);
+}
+
+
+# What the status says of the two settings, as "value source".
+
+sub flag {
+    my ($rollout) = @_;
+
+    my $setting = $rollout->{settings}{async_upload_enabled};
+
+    return ($setting->{value} ? 'on' : 'off') . " $setting->{source}";
+}
+
+
+sub share {
+    my ($rollout) = @_;
+
+    my $setting = $rollout->{settings}{async_upload_rollout};
+
+    return "$setting->{value_bp} $setting->{source}";
+}
+
+
+# Starts nginx and compares with what is in force, too.
+
+sub settles {
+    my ($title, $env, $directives, $flag, $share) = @_;
+
+    my $nginx = start($env, @$directives);
+    my $rollout = $nginx->status('uploads');
+
+    is(flag($rollout), $flag, "$title: the flag");
+    is(share($rollout), $share, "$title: the share");
+
+    my ($on) = $flag =~ /^(\w+)/;
+    my ($bp) = $share =~ /^(\d+)/;
+
+    is($rollout->{state}, $on eq 'on' ? 'running' : 'off',
+        "$title: the state");
+    is($rollout->{share_bp}, $bp, "$title: the share in force");
+
+    $nginx->stop;
+}
+
+
+sub refused {
+    my ($env, $name, $must, @directives) = @_;
+
+    my ($value) = $env->{$name};
+    my (undef, $output) = AsyncUpload->start(
+        http => conf(@directives), port => $port, env => $env, fails => 1);
+
+    my @lines = grep { /\[emerg\]/ } split /\n/, $output;
+
+    is(scalar @lines, 1, "$name=$value is refused in one line")
+        or diag($output);
+
+    my $text = qq(invalid value "$value" of the environment variable "$name")
+               . ", it must be $must";
+
+    like($lines[0], qr/\[emerg\] (?:\S+: )?\Q$text\E$/,
+        'which names the variable, the value and what it must be');
+}
+
+
+# Defaults.
+
+settles('no variable', {}, [], 'off default', '0 default');
+
+settles('empty variables',
+    { ASYNC_UPLOAD_ENABLED => '', ASYNC_UPLOAD_ROLLOUT => '' }, [],
+    'off default', '0 default');
+
+settles('both variables',
+    { ASYNC_UPLOAD_ENABLED => 'on', ASYNC_UPLOAD_ROLLOUT => '25' }, [],
+    'on environment', '2500 environment');
+
+settles('a flag alone', { ASYNC_UPLOAD_ENABLED => 'on' }, [],
+    'on environment', '0 default');
+
+settles('a share alone', { ASYNC_UPLOAD_ROLLOUT => '25' }, [],
+    'off default', '2500 environment');
+
+settles('a name that only begins like a variable',
+    { ASYNC_UPLOAD_ENABLED_ => 'on', ASYNC_UPLOAD_ROLLOUTS => '25' }, [],
+    'off default', '0 default');
+
+
+# Values.
+
+my @flags = (true => 'on', false => 'off', on => 'on', off => 'off',
+             1 => 'on', 0 => 'off', True => 'on', OFF => 'off');
+
+my @shares = ('0' => 0, '0%' => 0, '100' => 10000, '100%' => 10000,
+              '1' => 100, '0.01' => 1, '0.5%' => 50, '99.99' => 9999);
+
+while (my ($flag, $expect) = splice @flags, 0, 2) {
+    my ($share, $bp) = splice @shares, 0, 2;
+
+    settles("ENABLED=$flag ROLLOUT=$share",
+        { ASYNC_UPLOAD_ENABLED => $flag, ASYNC_UPLOAD_ROLLOUT => $share }, [],
+        "$expect environment", "$bp environment");
+}
+
+
+# Directives win.
+
+settles('directives beside variables',
+    { ASYNC_UPLOAD_ENABLED => 'on', ASYNC_UPLOAD_ROLLOUT => '25' },
+    ['async_upload_enabled off;', 'async_upload_rollout 7%;'],
+    'off nginx.conf', '700 nginx.conf');
+
+settles('directives that say the same as variables',
+    { ASYNC_UPLOAD_ENABLED => 'off', ASYNC_UPLOAD_ROLLOUT => '0' },
+    ['async_upload_enabled off;', 'async_upload_rollout 0%;'],
+    'off nginx.conf', '0 nginx.conf');
+
+settles('a directive for the flag, a variable for the share',
+    { ASYNC_UPLOAD_ENABLED => 'off', ASYNC_UPLOAD_ROLLOUT => '25' },
+    ['async_upload_enabled on;'], 'on nginx.conf', '2500 environment');
+
+
+# Invalid values.
+
+for my $value ('yes', 'tru', 'truee', '2', ' on', 'on ', '-1') {
+    refused({ ASYNC_UPLOAD_ENABLED => $value }, 'ASYNC_UPLOAD_ENABLED',
+        'true, false, on, off, 1 or 0');
+}
+
+for my $value ('101', '100.01%', '-1', '0.001', '.5', '5.', '%', 'half', '1 %',
+               '18446744073709551617')
+{
+    refused({ ASYNC_UPLOAD_ROLLOUT => $value }, 'ASYNC_UPLOAD_ROLLOUT',
+        'from 0 to 100 percent in steps of 0.01');
+}
+
+refused({ ASYNC_UPLOAD_ENABLED => 'yes' }, 'ASYNC_UPLOAD_ENABLED',
+    'true, false, on, off, 1 or 0', 'async_upload_enabled off;');
+
+my $nginx = AsyncUpload->start(
+    http => "server { listen 127.0.0.1:$port; }", port => $port,
+    env => { ASYNC_UPLOAD_ENABLED => 'yes', ASYNC_UPLOAD_ROLLOUT => 'half' });
+
+pass('without a rollout no value is refused');
+
+$nginx->stop;
+
+
+# The variables last as long as the process.
+
+my %env = (ASYNC_UPLOAD_ENABLED => 'on', ASYNC_UPLOAD_ROLLOUT => '25');
+
+sub lasts {
+    my ($rollout, $title) = @_;
+
+    is(flag($rollout), 'on environment', "the flag outlasts $title");
+    is(share($rollout), '2500 environment', "the share outlasts $title");
+    is($rollout->{share_bp}, 2500, 'and is in force');
+}
+
+$nginx = start(\%env);
+
+$nginx->configure(http => conf('async_upload_missing random;'));
+$nginx->reload;
+
+lasts($nginx->status('uploads'), 'a reload');
+
+$nginx->stop;
+
+
+# A single process has its environment cleaned as a worker has, and then reads
+# it at a reload.  nginx' own reload of a single process leaves it unable to
+# accept connections, so that it is the log that tells.
+
+$nginx = AsyncUpload->start(http => conf(), port => $port, env => \%env,
+                            main => 'master_process off;');
+
+lasts($nginx->status('uploads'), 'the start of a single process');
+
+$nginx->configure(http => conf('async_upload_enabled off;'));
+
+kill 'HUP', $nginx->{pid};
+
+ok(wait_for {
+    slurp("$nginx->{dir}/logs/error.log")
+        =~ /"uploads": running, 2500 -> off, 2500 bp, by config$/m;
+}, 'the share outlasts a reload of a single process');
+
+$nginx->stop;
+
+
+# A new binary is started with what "env" names, and so is the module's; the
+# sanitizers' is there for their sake.
+
+for my $main ('', 'env ASYNC_UPLOAD_ENABLED; env ASYNC_UPLOAD_ROLLOUT;') {
+
+    $nginx = AsyncUpload->start(
+        http => conf(), port => $port, env => \%env,
+        daemon => 1,
+        main => "env ASAN_OPTIONS; env UBSAN_OPTIONS; env LSAN_OPTIONS; $main");
+
+    $nginx->request('POST', '/', body => 'x');
+
+    is($nginx->quiet('uploads')->{clients}{uploads}, 1,
+        'the old binary has counted');
+
+    kill 'USR2', $nginx->{pid};
+
+    my $new = wait_for {
+        my $pid = $nginx->pidfile;
+
+        $pid != $nginx->{pid} ? $pid : 0;
+    } 'a new binary';
+
+    kill 'WINCH', $nginx->{pid};
+
+    my $rollout;
+
+    wait_for {
+        $rollout = $nginx->status('uploads');
+
+        $rollout->{clients}{uploads} == 0;
+    } 'the new binary to serve';
+
+    lasts($rollout, 'an upgrade');
+
+    kill 'QUIT', $new;
+
+    wait_for { !AsyncUpload::alive($new) } 'the end of the new binary';
+
+    $nginx->stop;
+}
+
+
+done_testing();
