@@ -213,10 +213,21 @@ fix_root() {
         fi
     done
 
-    find "$root" -xtype l -lname '/*' | while read -r file; do
+    # and links point to files that are here or in the system alone, which
+    # matters: the linker would take a static library instead
+
+    find "$root" -xtype l | while read -r file; do
         target=$(readlink "$file")
+
+        case $target in
+            /*) ;;
+            *)  target=$(dirname "${file#"$root"}")/$target ;;
+        esac
+
         if [ -e "$root$target" ]; then
             ln -sf "$root$target" "$file"
+        elif [ -e "$target" ]; then
+            ln -sf "$target" "$file"
         fi
     done
 
