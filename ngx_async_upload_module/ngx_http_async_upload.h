@@ -133,6 +133,15 @@ typedef enum {
 } ngx_http_async_upload_state_e;
 
 
+/* one string of async_upload_key */
+
+typedef struct {
+    ngx_str_t                           text;
+    ngx_int_t                           index;  /* of "$name", or NGX_ERROR */
+    ngx_http_complex_value_t            value;  /* of any other string */
+} ngx_http_async_upload_key_t;
+
+
 /*
  * One rollout: the server configuration of its upstream block.  Settled in
  * init_main_conf and read-only from then on, but for the last part.
@@ -152,8 +161,8 @@ struct ngx_http_async_upload_rollout_s {
 
     ngx_flag_t                          enabled;
     ngx_uint_t                          share;              /* basis points */
-    ngx_array_t                        *keys;   /* ngx_http_complex_value_t */
-    ngx_array_t                        *key_texts;          /* ngx_str_t */
+    ngx_array_t                        *keys;
+                                         /* ngx_http_async_upload_key_t */
     ngx_uint_t                          missing;
     ngx_uint_t                          hash_mode;
     ngx_str_t                           hash_name;
@@ -241,6 +250,8 @@ struct ngx_http_async_upload_ctx_s {
     void                              (*finalize)(ngx_http_request_t *r,
                                                   ngx_int_t rc);
     struct ngx_http_async_upload_slot_sh_s  *slot;
+    void                              (*done)(
+                                          ngx_http_async_upload_ctx_t *ctx);
     ngx_uint_t                          states;     /* index of the first */
     uint64_t                            started;    /* attempt of now */
     uint64_t                            latency;    /* of the last attempt */

@@ -8,7 +8,6 @@
 #include "ngx_http_async_upload_zone.h"
 
 
-static void ngx_http_async_upload_account_cleanup(void *data);
 static uint64_t *ngx_http_async_upload_account_result(
     ngx_http_async_upload_ctx_t *ctx, ngx_http_async_upload_cell_sh_t *cell);
 static void ngx_http_async_upload_account_size_class(
@@ -21,22 +20,13 @@ static void ngx_http_async_upload_account_evidence(
 static ngx_uint_t ngx_http_async_upload_account_class(uint64_t bytes);
 
 
-ngx_int_t
+void
 ngx_http_async_upload_account_start(ngx_http_async_upload_ctx_t *ctx)
 {
-    ngx_pool_cleanup_t               *cln;
     ngx_http_async_upload_cell_sh_t  *cell;
     ngx_http_async_upload_rollout_t  *rollout;
 
     rollout = ctx->rollout;
-
-    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    cln->handler = ngx_http_async_upload_account_cleanup;
-    cln->data = ctx;
 
     if (rollout->slot == NULL) {
         ngx_http_async_upload_zone_claim(rollout,
@@ -46,19 +36,11 @@ ngx_http_async_upload_account_start(ngx_http_async_upload_ctx_t *ctx)
     /* kept: a single process may change its configuration meanwhile */
     ctx->slot = rollout->slot;
     ctx->counted = 1;
+    ctx->done = ngx_http_async_upload_account_commit;
 
     cell = &ctx->slot->counts.cell[ctx->arm][ctx->cohort];
 
     ngx_http_async_upload_zone_add(ctx->slot, &cell->uploads, 1);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_async_upload_account_cleanup(void *data)
-{
-    ngx_http_async_upload_account_commit(data);
 }
 
 
@@ -75,6 +57,7 @@ ngx_http_async_upload_account_commit(ngx_http_async_upload_ctx_t *ctx)
     }
 
     ctx->committed = 1;
+    ctx->done = NULL;
 
     r = ctx->request;
     cell = &ctx->slot->counts.cell[ctx->arm][ctx->cohort];

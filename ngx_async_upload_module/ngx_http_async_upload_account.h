@@ -24,10 +24,8 @@
  *
  * Context: worker, peer.init.
  * Locks:   none, but for the claim of a slot by a process that has none yet.
- * Returns: NGX_ERROR if out of memory; then nothing was counted.
  */
-ngx_int_t ngx_http_async_upload_account_start(
-    ngx_http_async_upload_ctx_t *ctx);
+void ngx_http_async_upload_account_start(ngx_http_async_upload_ctx_t *ctx);
 
 /*
  * Counts an upload as over; a second call does nothing.

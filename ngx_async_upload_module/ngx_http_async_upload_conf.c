@@ -7,6 +7,7 @@
 #include "ngx_http_async_upload_conf.h"
 #include "ngx_http_async_upload_bucket.h"
 #include "ngx_http_async_upload_env.h"
+#include "ngx_http_async_upload_parse.h"
 #include "ngx_http_async_upload_peer.h"
 
 
@@ -215,44 +216,26 @@ static ngx_int_t
 ngx_http_async_upload_conf_key(ngx_conf_t *cf,
     ngx_http_async_upload_rollout_t *rollout)
 {
-    ngx_str_t                         *text;
-    ngx_http_complex_value_t          *cv;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_http_async_upload_key_t  *key;
+
+    static ngx_str_t  text = ngx_string("$remote_addr");
 
     if (rollout->keys) {
         return NGX_OK;
     }
 
     rollout->keys = ngx_array_create(cf->pool, 1,
-                                     sizeof(ngx_http_complex_value_t));
+                                     sizeof(ngx_http_async_upload_key_t));
     if (rollout->keys == NULL) {
         return NGX_ERROR;
     }
 
-    rollout->key_texts = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
-    if (rollout->key_texts == NULL) {
+    key = ngx_array_push(rollout->keys);
+    if (key == NULL) {
         return NGX_ERROR;
     }
 
-    cv = ngx_array_push(rollout->keys);
-    if (cv == NULL) {
-        return NGX_ERROR;
-    }
-
-    text = ngx_array_push(rollout->key_texts);
-    if (text == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(text, "$remote_addr");
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = cv;
-
-    return ngx_http_compile_complex_value(&ccv);
+    return ngx_http_async_upload_parse_key(cf, &text, key);
 }
 
 

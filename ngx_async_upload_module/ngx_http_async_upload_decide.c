@@ -17,6 +17,8 @@ static ngx_int_t ngx_http_async_upload_decide_arm(
     ngx_http_async_upload_ctx_t *ctx);
 static ngx_int_t ngx_http_async_upload_decide_hash(
     ngx_http_async_upload_ctx_t *ctx);
+static ngx_int_t ngx_http_async_upload_decide_key(
+    ngx_http_async_upload_ctx_t *ctx, ngx_str_t *key);
 
 
 ngx_int_t
@@ -204,12 +206,16 @@ ngx_http_async_upload_decide_create(ngx_http_request_t *r,
 }
 
 
-/* marks a context in the pool, so that it is found after a redirect */
+/* it also marks a context in the pool, to be found after a redirect */
 
 static void
 ngx_http_async_upload_decide_cleanup(void *data)
 {
-    return;
+    ngx_http_async_upload_ctx_t *ctx = data;
+
+    if (ctx->done) {
+        ctx->done(ctx);
+    }
 }
 
 
@@ -265,22 +271,12 @@ static ngx_int_t
 ngx_http_async_upload_decide_hash(ngx_http_async_upload_ctx_t *ctx)
 {
     ngx_str_t                         key;
-    ngx_uint_t                        i;
-    ngx_http_complex_value_t         *cv;
     ngx_http_async_upload_rollout_t  *rollout;
 
     rollout = ctx->rollout;
-    cv = rollout->keys->elts;
-    ngx_str_null(&key);
 
-    for (i = 0; i < rollout->keys->nelts; i++) {
-        if (ngx_http_complex_value(ctx->request, &cv[i], &key) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (key.len) {
-            break;
-        }
+    if (ngx_http_async_upload_decide_key(ctx, &key) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (key.len == 0) {
@@ -313,6 +309,43 @@ ngx_http_async_upload_decide_hash(ngx_http_async_upload_ctx_t *ctx)
         ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
                       "async_upload \"%V\": the hash failed, the upload goes "
                       "to the sync arm", &rollout->name);
+    }
+
+    return NGX_OK;
+}
+
+
+/* the first string that is not empty */
+
+static ngx_int_t
+ngx_http_async_upload_decide_key(ngx_http_async_upload_ctx_t *ctx,
+    ngx_str_t *key)
+{
+    ngx_uint_t                    i;
+    ngx_array_t                  *keys;
+    ngx_http_variable_value_t    *v;
+    ngx_http_async_upload_key_t  *k;
+
+    keys = ctx->rollout->keys;
+    k = keys->elts;
+    ngx_str_null(key);
+
+    for (i = 0; i < keys->nelts && key->len == 0; i++) {
+
+        if (k[i].index != NGX_ERROR) {
+            v = ngx_http_get_flushed_variable(ctx->request, k[i].index);
+
+            if (v && !v->not_found) {
+                key->data = v->data;
+                key->len = v->len;
+            }
+
+            continue;
+        }
+
+        if (ngx_http_complex_value(ctx->request, &k[i].value, key) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;

@@ -59,3 +59,50 @@ ngx_http_async_upload_parse_flag(ngx_str_t *word)
 
     return NGX_ERROR;
 }
+
+
+ngx_int_t
+ngx_http_async_upload_parse_key(ngx_conf_t *cf, ngx_str_t *word,
+    ngx_http_async_upload_key_t *key)
+{
+    u_char                             c;
+    ngx_str_t                          name;
+    ngx_uint_t                         i;
+    ngx_http_compile_complex_value_t   ccv;
+
+    key->text = *word;
+    key->index = NGX_ERROR;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &key->text;
+    ccv.complex_value = &key->value;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* a variable and nothing else is read without the script engine */
+
+    if (word->len < 2 || word->data[0] != '$') {
+        return NGX_OK;
+    }
+
+    name.data = word->data + 1;
+    name.len = word->len - 1;
+
+    for (i = 0; i < name.len; i++) {
+        c = name.data[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'
+              || (i && c >= '0' && c <= '9')))
+        {
+            return NGX_OK;
+        }
+    }
+
+    key->index = ngx_http_get_variable_index(cf, &name);
+
+    return key->index == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}

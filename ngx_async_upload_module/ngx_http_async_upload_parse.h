@@ -9,8 +9,8 @@
 
 
 /*
- * Words of nginx.conf and of the environment to values.  Pure: no unit of
- * configuration, no message; whoever asks knows what to say of a bad word.
+ * Words of nginx.conf and of the environment to values.  No configuration is
+ * changed and no message made; whoever asks knows what to say of a bad word.
  */
 
 
@@ -33,6 +33,16 @@ ngx_int_t ngx_http_async_upload_parse_share(ngx_str_t *word,
  * Returns: 1, 0 or NGX_ERROR.
  */
 ngx_int_t ngx_http_async_upload_parse_flag(ngx_str_t *word);
+
+/*
+ * A string of async_upload_key with its variables.
+ *
+ * Memory:  the configuration's pool.
+ * Returns: NGX_ERROR if out of memory or, with the core's [emerg] line, if it
+ *          is no valid string.
+ */
+ngx_int_t ngx_http_async_upload_parse_key(ngx_conf_t *cf, ngx_str_t *word,
+    ngx_http_async_upload_key_t *key);
 
 
 #endif /* _NGX_HTTP_ASYNC_UPLOAD_PARSE_H_INCLUDED_ */

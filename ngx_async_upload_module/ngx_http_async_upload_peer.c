@@ -128,9 +128,7 @@ ngx_http_async_upload_peer_init(ngx_http_request_t *r,
 
     if (counts) {
 
-        if (ngx_http_async_upload_account_start(ctx) != NGX_OK) {
-            return NGX_ERROR;
-        }
+        ngx_http_async_upload_account_start(ctx);
 
         u = r->upstream;
 
@@ -211,7 +209,7 @@ ngx_http_async_upload_peer_async(ngx_http_request_t *r,
     ngx_http_async_upload_peer_t     *p;
     ngx_http_async_upload_rollout_t  *rollout;
 
-    p = ngx_pcalloc(r->pool, sizeof(ngx_http_async_upload_peer_t));
+    p = ngx_palloc(r->pool, sizeof(ngx_http_async_upload_peer_t));
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -223,6 +221,7 @@ ngx_http_async_upload_peer_async(ngx_http_request_t *r,
     p->rollout = rollout;
     p->ctx = ctx;
     p->counts = counts;
+    p->attempts = 0;
     p->conf = u->conf;
     p->left = rollout->tries;
     p->replay = ngx_http_async_upload_peer_replay(r, rollout);

@@ -139,6 +139,8 @@ static void
 ngx_http_async_upload_render_settings(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_rollout_t *rollout)
 {
+    ngx_uint_t                     i;
+    ngx_http_async_upload_key_t   *key;
     ngx_http_async_upload_name_t  *m;
 
     ngx_http_async_upload_json_object(w, "settings");
@@ -156,7 +158,15 @@ ngx_http_async_upload_render_settings(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_render_source(w, rollout->share_source);
 
     ngx_http_async_upload_json_object(w, "async_upload_key");
-    ngx_http_async_upload_render_names(w, "value", rollout->key_texts);
+    ngx_http_async_upload_json_array(w, "value");
+
+    key = rollout->keys->elts;
+
+    for (i = 0; i < rollout->keys->nelts; i++) {
+        ngx_http_async_upload_render_name(w, NULL, &key[i].text);
+    }
+
+    ngx_http_async_upload_json_end(w);
     ngx_http_async_upload_render_source(w, rollout->key_source);
 
     ngx_http_async_upload_json_object(w, "async_upload_missing");

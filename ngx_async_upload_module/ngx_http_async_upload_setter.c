@@ -275,11 +275,10 @@ ngx_http_async_upload_setter_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_async_upload_rollout_t *rollout = conf;
 
-    ngx_str_t                         *value, *text;
-    ngx_uint_t                         i;
-    ngx_array_t                       *keys, *texts;
-    ngx_http_complex_value_t          *cv;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t                    *value;
+    ngx_uint_t                    i;
+    ngx_array_t                  *keys;
+    ngx_http_async_upload_key_t  *key;
 
     if (rollout->keys) {
         return "is duplicate";
@@ -288,39 +287,12 @@ ngx_http_async_upload_setter_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     keys = ngx_array_create(cf->pool, cf->args->nelts - 1,
-                            sizeof(ngx_http_complex_value_t));
+                            sizeof(ngx_http_async_upload_key_t));
     if (keys == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    texts = ngx_array_create(cf->pool, cf->args->nelts - 1, sizeof(ngx_str_t));
-    if (texts == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
     for (i = 1; i < cf->args->nelts; i++) {
-
-        text = ngx_array_push(texts);
-        if (text == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *text = value[i];
-
-        cv = ngx_array_push(keys);
-        if (cv == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-        ccv.cf = cf;
-        ccv.value = &value[i];
-        ccv.complex_value = cv;
-
-        if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
 
         if (ngx_strstr(value[i].data, "$async_upload_")
             || ngx_strstr(value[i].data, "${async_upload_"))
@@ -331,7 +303,16 @@ ngx_http_async_upload_setter_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        if (cv->lengths == NULL) {
+        key = ngx_array_push(keys);
+        if (key == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_http_async_upload_parse_key(cf, &value[i], key) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (key->value.lengths == NULL) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid key \"%V\", without a variable it is "
                                "the same for every client", &value[i]);
@@ -340,7 +321,6 @@ ngx_http_async_upload_setter_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     rollout->keys = keys;
-    rollout->key_texts = texts;
     rollout->key_source = NGX_HTTP_ASYNC_UPLOAD_FROM_CONF;
 
     ngx_http_async_upload_setter_mark(cf, rollout);

@@ -292,12 +292,23 @@ static ngx_inline void
 ngx_http_async_upload_zone_add(ngx_http_async_upload_slot_sh_t *slot,
     uint64_t *counter, uint64_t n)
 {
-    if (slot->shared) {
+    if (__builtin_expect(slot->shared != 0, 0)) {
         (void) __atomic_fetch_add(counter, n, __ATOMIC_RELEASE);
-
-    } else {
-        __atomic_store_n(counter, *counter + n, __ATOMIC_RELEASE);
+        return;
     }
+
+#if (__x86_64__)
+
+    /* stores are seen in their order: the compiler must keep it, no more */
+
+    __atomic_signal_fence(__ATOMIC_RELEASE);
+    *(volatile uint64_t *) counter += n;
+
+#else
+
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELEASE);
+
+#endif
 }
 
 
