@@ -630,19 +630,14 @@ ngx_http_async_upload_peer_switch(ngx_http_async_upload_peer_t *p,
         return NGX_ERROR;
     }
 
-    if (!u->request_sent && u->buffer.start) {
+    if (u->buffer.start) {
 
-        /* of async that spoke first; the core forgets it only after a send */
+        /*
+         * Async spoke first.  Where nothing was sent, nginx 1.22 would have
+         * sync's answer continue that of async.
+         */
 
-        u->buffer.pos = u->buffer.start;
-
-#if (NGX_HTTP_CACHE)
-        if (r->cache) {
-            u->buffer.pos += r->cache->header_start;
-        }
-#endif
-
-        u->buffer.last = u->buffer.pos;
+        u->request_sent = 1;
     }
 
     return pc->get(pc, pc->data);
