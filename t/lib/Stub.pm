@@ -26,8 +26,11 @@ package Stub;
 #     mumble      answers what is not HTTP
 #     short       announces 100 bytes, sends its name and closes
 #     cookie      answers 200 with "Set-Cookie: session=" . X-Id
+#     accel       answers 200 with "X-Accel-Redirect: " and X-Accel-To
 #     slow        answers only when "release" was called
 #     upgrade     answers 101, then its name with the first bytes that come
+#     raw:END:TEXT  sends TEXT, which is percent-encoded, and then closes,
+#                 resets or holds the connection (END is close, reset or hold)
 #
 # A request is { stub, connection, number (on its connection, from 1), method,
 # uri, head (as it came), headers (lower case), length, sha256 }.  Connections
@@ -262,8 +265,19 @@ sub reply {
 
     return 0 if $what eq 'drop';
 
-    my ($text, $keep) = $client->{server}{protocol}{answer}
-                            ->($client->{server}{name}, $request, $what);
+    my ($text, $keep);
+
+    if ($what =~ /^raw:(\w+):(.*)/) {
+        $keep = $1 eq 'hold';
+        $text = $2 =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ger;
+
+        setsockopt $client->{socket}, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0
+            if $1 eq 'reset';
+
+    } else {
+        ($text, $keep) = $client->{server}{protocol}{answer}
+                             ->($client->{server}{name}, $request, $what);
+    }
 
     while (length $text) {
         my $n = syswrite $client->{socket}, $text or return 0;
@@ -343,6 +357,9 @@ sub answer_http {
 
     $text .= "Set-Cookie: session=$request->{headers}{'x-id'}\r\n"
         if $what eq 'cookie';
+
+    $text .= "X-Accel-Redirect: $request->{headers}{'x-accel-to'}\r\n"
+        if $what eq 'accel';
 
     $text .= "Connection: close\r\n" if !$keep;
 
