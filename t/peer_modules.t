@@ -13,6 +13,10 @@ use lib "$FindBin::Bin/lib";
 
 use AsyncUpload;
 use Digest::SHA qw(sha256);
+use File::Temp qw(tempdir);
+use IO::Select;
+use IO::Socket::INET;
+use POSIX ();
 use Stub;
 use Test::More;
 
@@ -273,7 +277,8 @@ test {
 # what a second round finds at async need not be what the first one found
 
 rollout('again_other', 'out a1', 's1',
-        location => 'proxy_intercept_errors on; error_page 503 = @again_other;');
+        location => 'proxy_intercept_errors on;
+                     error_page 503 = @again_other;');
 $locations .= 'location @again_other { proxy_pass http://again_other; }';
 
 rollout('again_busy', 'fragile down', 's1',
@@ -447,4 +452,154 @@ for (@tests) {
 $nginx->stop(qr/connect\(\) failed \(111: Connection refused\)/,
              qr/upstream prematurely closed connection/);
 
+
+# Servers by names that nginx resolves again and again: of both arms, and of
+# sync while an upload is still connecting to async.
+
+resolving() if $minor > 29;
+
 done_testing();
+
+
+# Answers any query with the address that stands in the file of its name.
+
+sub name_server {
+    my ($dir) = @_;
+
+    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+                                       Proto => 'udp') or die "udp: $!\n";
+    my $owner = $$;
+    my $pid = fork // die "fork: $!\n";
+
+    if ($pid == 0) {
+        my $select = IO::Select->new($socket);
+
+        while (getppid == $owner) {
+            next if !$select->can_read(1);
+
+            my $peer = recv $socket, my $query, 512, 0;
+            my ($id, @labels) = unpack 'n x10 (C/a)*', $query;
+            my ($name) = grep { -e "$dir/$_" } @labels;
+            my $type = unpack 'n', substr $query, -4;
+            my @answer = $name && $type == 1
+                ? pack 'nnnNnC4', 0xc00c, 1, 1, 1, 4,
+                       split /\./, slurp("$dir/$name")
+                : ();
+
+            send $socket, pack('n6', $id, 0x8180, 1, scalar @answer, 0, 0)
+                          . substr($query, 12) . join('', @answer), 0, $peer;
+        }
+
+        POSIX::_exit(0);
+    }
+
+    return ($socket->sockport, $pid);
+}
+
+
+sub resolving {
+    my $dir = tempdir('async_upload_names_XXXXXX', TMPDIR => 1, CLEANUP => 1);
+
+    my ($front, $back) = (free_port(), free_port());
+    my ($hole, $guard) = Stub->blackhole;
+
+    spew("$dir/sync", '127.0.0.2');
+    spew("$dir/async", '127.0.0.3');
+
+    my ($names, $pid) = name_server($dir);
+
+    my $nginx = AsyncUpload->start(port => $front, http => <<"END");
+    resolver 127.0.0.1:$names valid=1s ipv6=off;
+    resolver_timeout 5s;
+
+    upstream async {
+        zone async 64k;
+        server async.test:$back resolve;
+    }
+
+    upstream hole {
+        server 127.0.0.1:$hole;
+    }
+
+    upstream uploads {
+        zone sync 64k;
+        server sync.test:$back resolve;
+        async_upload async zone=uploads:512k;
+        async_upload_enabled on;
+        async_upload_rollout 100%;
+    }
+
+    upstream slow {
+        zone slow 64k;
+        server sync.test:$back resolve;
+        async_upload hole zone=slow:512k;
+        async_upload_enabled on;
+        async_upload_rollout 100%;
+    }
+
+    server {
+        listen 0.0.0.0:$back;
+        return 200 "\$server_addr \$http_x_arm";
+    }
+
+    log_format addresses '\$upstream_addr';
+
+    server {
+        listen 127.0.0.1:$front;
+
+        lingering_close off;
+        proxy_set_header X-Arm \$async_upload_arm;
+        access_log logs/addresses.log addresses;
+
+        location /uploads { proxy_pass http://uploads; }
+        location /slow { proxy_pass http://slow; }
+
+        location = /async_upload/status {
+            async_upload_status;
+        }
+    }
+END
+
+    my $arrives = sub {
+        my ($method, $uri, $body, $title) = @_;
+
+        my $got = wait_for {
+            $nginx->request($method, $uri, body => 'x')->{body} eq $body
+        } $title;
+
+        ok($got, $title);
+    };
+
+    $arrives->('POST', '/uploads', '127.0.0.3 async', 'async by its name');
+    $arrives->('GET', '/uploads', '127.0.0.2 sync', 'sync by its name');
+    $arrives->('GET', '/slow', '127.0.0.2 sync', 'sync of another');
+
+    # addresses are copied for the log, as those of the zone may be gone by then
+
+    like(slurp("$nginx->{dir}/logs/addresses.log"),
+         qr/^127\.0\.0\.3:$back$/m, 'the address of async is logged');
+
+    my $client = send_request($front, 'POST', '/slow', body => 'x');
+
+    spew("$dir/$_->[0]", $_->[1])
+        for ['sync', '127.0.0.4'], ['async', '127.0.0.5'];
+
+    $arrives->('GET', '/slow', '127.0.0.4 sync', 'sync by its new address');
+
+    is($nginx->status('slow')->{arms}{async}{in_flight}, 1,
+       'an upload that is still connecting to async');
+
+    is(read_response($client)->{body}, '127.0.0.4 sync',
+       'is served by sync at its new address');
+
+    $arrives->('POST', '/uploads', '127.0.0.5 async',
+               'async by its new address');
+
+    conserved($nginx->quiet($_)) for qw(slow uploads);
+
+    $nginx->stop(qr/upstream timed out .* while connecting to upstream/,
+                 qr/no live upstreams/);
+
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+}
