@@ -10,7 +10,7 @@ demo=$build/demo
 
 
 command_run() {
-    local port='' ports=() globals='daemon off;' arg conf fixed name shown
+    local globals='daemon off; env LD_LIBRARY_PATH;' port='' ports=() arg conf fixed name shown
 
     for arg; do
         case $arg in

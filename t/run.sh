@@ -169,10 +169,11 @@ prepare_nginx() {
     cp "$out/$module.so" "$dir/"
 
     # A second error log is kept over all blocks and all starts; Test::Nginx
-    # removes its own before each block.
+    # removes its own before each block.  A binary that replaces this one needs
+    # its libraries, too.
 
-    printf '#!/bin/sh\nexec "%s" -g "error_log %s notice;" "$@"\n' \
-        "$nginx" "$dir/error.log" >"$dir/nginx"
+    printf '#!/bin/sh\nexec "%s" -g "%s" "$@"\n' "$nginx" \
+        "env LD_LIBRARY_PATH; error_log $dir/error.log notice;" >"$dir/nginx"
     chmod +x "$dir/nginx"
 }
 
