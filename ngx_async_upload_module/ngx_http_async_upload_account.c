@@ -79,6 +79,9 @@ ngx_http_async_upload_account_commit(ngx_http_async_upload_ctx_t *ctx)
 
     if (ctx->fallback) {
         ngx_http_async_upload_account_fallback(ctx, cell);
+
+    } else if (ctx->result == NGX_HTTP_ASYNC_UPLOAD_FAILURE) {
+        ngx_http_async_upload_zone_add(ctx->slot, &cell->felt, 1);
     }
 
     if (ctx->cohort != NGX_HTTP_ASYNC_UPLOAD_FORCED) {
@@ -174,6 +177,7 @@ ngx_http_async_upload_account_fallback(ngx_http_async_upload_ctx_t *ctx,
     ngx_http_async_upload_cell_sh_t *cell)
 {
     if (ctx->result == NGX_HTTP_ASYNC_UPLOAD_FAILURE) {
+        ngx_http_async_upload_zone_add(ctx->slot, &cell->felt, 1);
         ngx_http_async_upload_zone_add(ctx->slot, &cell->fallback_failed, 1);
         return;
     }

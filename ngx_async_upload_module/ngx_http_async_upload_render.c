@@ -245,33 +245,26 @@ static void
 ngx_http_async_upload_render_clients(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_counts_t *counts)
 {
+    uint64_t                          failed, uploads;
     ngx_uint_t                        i;
-    uint64_t                          success, failure;
-    ngx_http_async_upload_cell_sh_t  *cell, sum;
+    ngx_http_async_upload_cell_sh_t  *cell;
 
     cell = &counts->cell[0][0];
-    ngx_memzero(&sum, sizeof(ngx_http_async_upload_cell_sh_t));
+    failed = 0;
+    uploads = 0;
 
     for (i = 0;
          i < NGX_HTTP_ASYNC_UPLOAD_ARMS * NGX_HTTP_ASYNC_UPLOAD_COHORTS;
          i++)
     {
-        ngx_http_async_upload_render_add(&sum, &cell[i]);
+        failed += cell[i].felt;
+        uploads += cell[i].felt + cell[i].masked + cell[i].success;
     }
 
-    failure = ngx_http_async_upload_render_failures(&sum);
-
-    /* the masked counter is stored before the failure it belongs to */
-    sum.masked = ngx_min(sum.masked, failure);
-
-    failure -= sum.masked;
-    success = sum.success + sum.masked;
-
     ngx_http_async_upload_json_object(w, "clients");
-    ngx_http_async_upload_json_uint(w, "uploads", success + failure);
-    ngx_http_async_upload_json_uint(w, "failed", failure);
-    ngx_http_async_upload_json_ratio(w, "failed_rate", failure,
-                                     success + failure,
+    ngx_http_async_upload_json_uint(w, "uploads", uploads);
+    ngx_http_async_upload_json_uint(w, "failed", failed);
+    ngx_http_async_upload_json_ratio(w, "failed_rate", failed, uploads,
                                      NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS);
     ngx_http_async_upload_json_end(w);
 }

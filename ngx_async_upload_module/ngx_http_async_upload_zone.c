@@ -36,6 +36,11 @@ static void ngx_http_async_upload_zone_small(ngx_shm_zone_t *shm_zone,
     ngx_uint_t least);
 static ngx_uint_t ngx_http_async_upload_zone_dead(
     ngx_http_async_upload_slot_sh_t *slot);
+static ngx_uint_t ngx_http_async_upload_zone_gone(ngx_pid_t pid);
+static void ngx_http_async_upload_zone_join_locked(
+    ngx_http_async_upload_zone_sh_t *sh);
+static void ngx_http_async_upload_zone_leave_locked(
+    ngx_http_async_upload_zone_sh_t *sh, uint64_t pid);
 static void ngx_http_async_upload_zone_harvest_locked(
     ngx_http_async_upload_slot_sh_t *slot);
 static uint64_t ngx_http_async_upload_zone_pack(
@@ -214,51 +219,49 @@ ngx_http_async_upload_zone_apply(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_word_t *old, ngx_http_async_upload_word_t *now)
 {
     uint64_t                          before, after;
-    ngx_slab_pool_t                  *shpool;
     ngx_http_async_upload_zone_sh_t  *sh;
 
     sh = rollout->sh;
-    shpool = (ngx_slab_pool_t *) rollout->shm_zone->shm.addr;
 
-    ngx_shmtx_lock(&shpool->mutex);
+    before = ngx_http_async_upload_zone_load(&sh->word);
 
-    sh->generation++;
+    do {
+        ngx_http_async_upload_zone_unpack(before, old);
+        *now = *old;
 
-    before = sh->word;
-    ngx_http_async_upload_zone_word(sh, old);
-    *now = *old;
+        /* only what has changed in nginx.conf is the operator speaking */
 
-    /* only what has changed in nginx.conf is the operator speaking */
+        if (!sh->applied
+            || sh->applied_enabled != (uint64_t) rollout->enabled)
+        {
+            now->state = rollout->enabled
+                         ? NGX_HTTP_ASYNC_UPLOAD_STATE_RUNNING
+                         : NGX_HTTP_ASYNC_UPLOAD_STATE_OFF;
+        }
 
-    if (!sh->applied || sh->applied_enabled != (uint64_t) rollout->enabled) {
-        now->state = rollout->enabled ? NGX_HTTP_ASYNC_UPLOAD_STATE_RUNNING
-                                      : NGX_HTTP_ASYNC_UPLOAD_STATE_OFF;
-    }
+        if (!sh->applied || sh->applied_share != rollout->share) {
+            now->share = rollout->share;
+        }
 
-    if (!sh->applied || sh->applied_share != rollout->share) {
-        now->share = rollout->share;
-    }
+        if (before == 0 || ngx_http_async_upload_zone_pack(now) != before) {
+
+            now->epoch = (old->epoch + 1) & 0xffffffff;
+
+            if (now->epoch == 0) {
+                now->epoch = 1;
+            }
+        }
+
+        after = ngx_http_async_upload_zone_pack(now);
+
+    } while (!__atomic_compare_exchange_n(&sh->word, &before, after, 0,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 
     sh->applied_enabled = rollout->enabled;
     sh->applied_share = rollout->share;
     sh->applied = 1;
 
-    if (before == 0
-        || ngx_http_async_upload_zone_pack(now)
-           != ngx_http_async_upload_zone_pack(old))
-    {
-        now->epoch = (old->epoch + 1) & 0xffffffff;
-
-        if (now->epoch == 0) {
-            now->epoch = 1;
-        }
-    }
-
-    after = ngx_http_async_upload_zone_pack(now);
-
-    __atomic_store_n(&sh->word, after, __ATOMIC_RELEASE);
-
-    ngx_shmtx_unlock(&shpool->mutex);
+    __atomic_store_n(&sh->generation, sh->generation + 1, __ATOMIC_RELEASE);
 
     return before != after;
 }
@@ -320,6 +323,8 @@ ngx_http_async_upload_zone_claim(ngx_http_async_upload_rollout_t *rollout,
         found = &sh->overflow;
         first = !found->used;
         found->used = 1;
+
+        ngx_http_async_upload_zone_join_locked(sh);
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
@@ -344,7 +349,7 @@ ngx_http_async_upload_zone_release(ngx_http_async_upload_rollout_t *rollout)
     slot = rollout->slot;
     rollout->slot = NULL;
 
-    if (slot == NULL || slot->shared) {
+    if (slot == NULL) {
         return;
     }
 
@@ -352,7 +357,12 @@ ngx_http_async_upload_zone_release(ngx_http_async_upload_rollout_t *rollout)
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    ngx_http_async_upload_zone_harvest_locked(slot);
+    if (slot->shared) {
+        ngx_http_async_upload_zone_leave_locked(rollout->sh, ngx_pid);
+
+    } else {
+        ngx_http_async_upload_zone_harvest_locked(slot);
+    }
 
     ngx_shmtx_unlock(&shpool->mutex);
 }
@@ -395,7 +405,69 @@ ngx_http_async_upload_zone_tick(ngx_http_async_upload_rollout_t *rollout,
         }
     }
 
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_USERS - 1; i++) {
+
+        if (sh->users[i] != 0
+            && ngx_http_async_upload_zone_gone((ngx_pid_t) sh->users[i]))
+        {
+            ngx_http_async_upload_zone_leave_locked(sh, sh->users[i]);
+        }
+    }
+
     ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+/* this process counts in the overflow slot from now on */
+
+static void
+ngx_http_async_upload_zone_join_locked(ngx_http_async_upload_zone_sh_t *sh)
+{
+    ngx_uint_t  i, free;
+
+    free = NGX_HTTP_ASYNC_UPLOAD_USERS - 1;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_USERS - 1; i++) {
+
+        if (sh->users[i] == (uint64_t) ngx_pid) {
+            return;
+        }
+
+        if (sh->users[i] == 0 && free == NGX_HTTP_ASYNC_UPLOAD_USERS - 1) {
+            free = i;
+        }
+    }
+
+    /* the last place stays taken: then nobody knows when all have left */
+
+    sh->users[free] = ngx_pid;
+}
+
+
+/* what is in flight in the overflow slot is lost when its last user has left */
+
+static void
+ngx_http_async_upload_zone_leave_locked(ngx_http_async_upload_zone_sh_t *sh,
+    uint64_t pid)
+{
+    ngx_uint_t  i, left;
+
+    left = 0;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_USERS; i++) {
+
+        if (sh->users[i] == pid && i < NGX_HTTP_ASYNC_UPLOAD_USERS - 1) {
+            sh->users[i] = 0;
+        }
+
+        if (sh->users[i] != 0) {
+            left++;
+        }
+    }
+
+    if (left == 0) {
+        ngx_http_async_upload_zone_harvest_locked(&sh->overflow);
+    }
 }
 
 
@@ -418,7 +490,14 @@ ngx_http_async_upload_zone_dead(ngx_http_async_upload_slot_sh_t *slot)
         return 1;
     }
 
-    return kill((ngx_pid_t) slot->pid, 0) == -1 && ngx_errno == NGX_ESRCH;
+    return ngx_http_async_upload_zone_gone((ngx_pid_t) slot->pid);
+}
+
+
+static ngx_uint_t
+ngx_http_async_upload_zone_gone(ngx_pid_t pid)
+{
+    return kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH;
 }
 
 

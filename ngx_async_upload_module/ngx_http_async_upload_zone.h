@@ -32,6 +32,7 @@
 
 #define NGX_HTTP_ASYNC_UPLOAD_SIZES          5
 #define NGX_HTTP_ASYNC_UPLOAD_SLOW           4
+#define NGX_HTTP_ASYNC_UPLOAD_USERS          64
 #define NGX_HTTP_ASYNC_UPLOAD_HTTP_STATUSES                                   \
     (NGX_HTTP_ASYNC_UPLOAD_CLASSES - NGX_HTTP_ASYNC_UPLOAD_HTTP_FIRST)
 
@@ -56,7 +57,8 @@ typedef struct {
     uint64_t                         cut;
     uint64_t                         lost;      /* in flight in a dead worker */
 
-    uint64_t                         masked;    /* no client saw them */
+    uint64_t                         masked;    /* failures no client saw */
+    uint64_t                         felt;      /* failures a client saw */
     uint64_t                         bytes;     /* request bodies, received */
 
     /* sync's service of uploads that failed at async; of async cells only */
@@ -151,6 +153,9 @@ struct ngx_http_async_upload_zone_sh_s {
     uint64_t                         slots_n;
     ngx_http_async_upload_slot_sh_t  *slots;
     ngx_http_async_upload_slot_sh_t  overflow;
+
+    /* pids of those who count there; 0: free; the last one: too many to tell */
+    uint64_t                         users[NGX_HTTP_ASYNC_UPLOAD_USERS];
 };
 
 
@@ -189,7 +194,8 @@ ngx_int_t ngx_http_async_upload_zone_init(ngx_shm_zone_t *shm_zone, void *data);
  * Applies what nginx.conf says and has changed since it was last applied.
  *
  * Context: master, once the new configuration cannot fail any more.
- * Locks:   the zone mutex.
+ * Locks:   none: meanwhile the master would not notice, nor unlock it, if a
+ *          worker died with the zone mutex.
  * Returns: 1 if the state word changed, with the old and the new word filled
  *          in, else 0.
  */
@@ -268,19 +274,25 @@ ngx_http_async_upload_zone_load(const uint64_t *p)
 }
 
 
+/* The parts of a state word. */
+static ngx_inline void
+ngx_http_async_upload_zone_unpack(uint64_t v,
+    ngx_http_async_upload_word_t *word)
+{
+    word->state = (v >> 60) & 0xf;
+    word->stage = (v >> 48) & 0xff;
+    word->share = (v >> 32) & 0x3fff;
+    word->epoch = v & 0xffffffff;
+}
+
+
 /* The state word, by one atomic load: any worker, any time. */
 static ngx_inline void
 ngx_http_async_upload_zone_word(ngx_http_async_upload_zone_sh_t *sh,
     ngx_http_async_upload_word_t *word)
 {
-    uint64_t  v;
-
-    v = ngx_http_async_upload_zone_load(&sh->word);
-
-    word->state = (v >> 60) & 0xf;
-    word->stage = (v >> 48) & 0xff;
-    word->share = (v >> 32) & 0x3fff;
-    word->epoch = v & 0xffffffff;
+    ngx_http_async_upload_zone_unpack(
+                     ngx_http_async_upload_zone_load(&sh->word), word);
 }
 
 
