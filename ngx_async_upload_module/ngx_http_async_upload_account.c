@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_async_upload_account.h"
+#include "ngx_http_async_upload_slot.h"
 #include "ngx_http_async_upload_zone.h"
 
 
@@ -29,7 +30,7 @@ ngx_http_async_upload_account_start(ngx_http_async_upload_ctx_t *ctx)
     rollout = ctx->rollout;
 
     if (rollout->slot == NULL) {
-        ngx_http_async_upload_zone_claim(rollout,
+        ngx_http_async_upload_slot_claim(rollout,
                                          ctx->request->connection->log);
     }
 

@@ -10,6 +10,7 @@
 #include "ngx_http_async_upload_decide.h"
 #include "ngx_http_async_upload_name.h"
 #include "ngx_http_async_upload_setter.h"
+#include "ngx_http_async_upload_slot.h"
 #include "ngx_http_async_upload_variable.h"
 #include "ngx_http_async_upload_zone.h"
 
@@ -256,7 +257,7 @@ ngx_http_async_upload_module_init_process(ngx_cycle_t *cycle)
     rollouts = mcf->rollouts.elts;
 
     for (i = 0; i < mcf->rollouts.nelts; i++) {
-        ngx_http_async_upload_zone_claim(rollouts[i], cycle->log);
+        ngx_http_async_upload_slot_claim(rollouts[i], cycle->log);
 
         /* without the hash the rollout stands still, the site does not */
 
@@ -300,7 +301,7 @@ ngx_http_async_upload_module_timer(ngx_event_t *ev)
         rollouts = mcf->rollouts.elts;
 
         for (i = 0; i < mcf->rollouts.nelts; i++) {
-            ngx_http_async_upload_zone_tick(rollouts[i], now,
+            ngx_http_async_upload_slot_tick(rollouts[i], now,
                               NGX_HTTP_ASYNC_UPLOAD_MODULE_TICK * 1000 / 2);
         }
     }
@@ -332,6 +333,6 @@ ngx_http_async_upload_module_exit_process(ngx_cycle_t *cycle)
     rollouts = mcf->rollouts.elts;
 
     for (i = 0; i < mcf->rollouts.nelts; i++) {
-        ngx_http_async_upload_zone_release(rollouts[i]);
+        ngx_http_async_upload_slot_release(rollouts[i]);
     }
 }

@@ -9,7 +9,7 @@
 
 
 /*
- * The shared memory of a rollout, and the only unit that knows its layout:
+ * The shared memory of a rollout, and the only unit that makes its layout:
  * the state word, one slot of counters per worker process, the settings last
  * applied.  It knows nothing of requests, upstreams or rules.
  *
@@ -202,38 +202,6 @@ ngx_int_t ngx_http_async_upload_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 ngx_uint_t ngx_http_async_upload_zone_apply(
     ngx_http_async_upload_rollout_t *rollout, ngx_http_async_upload_word_t *old,
     ngx_http_async_upload_word_t *now);
-
-/*
- * Claims a slot for this process and sets "rollout->slot".  What a dead owner
- * had in flight becomes lost.  Without a free slot it is the overflow slot,
- * with one [warn] line in the life of the zone.
- *
- * Context: worker or single process, at start or at its first upload.
- * Locks:   the zone mutex.
- */
-void ngx_http_async_upload_zone_claim(ngx_http_async_upload_rollout_t *rollout,
-    ngx_log_t *log);
-
-/*
- * Gives the slot back; what is still in flight becomes lost.
- *
- * Context: worker, at exit.
- * Locks:   the zone mutex.
- */
-void ngx_http_async_upload_zone_release(
-    ngx_http_async_upload_rollout_t *rollout);
-
-/*
- * Frees the slots of processes that are gone and notes the tick.  There is
- * no leader: of all workers the one that comes first in an interval does it.
- *
- * "now" is microseconds of the monotonic clock, "interval" microseconds.
- *
- * Context: worker, timer.
- * Locks:   tries the zone mutex, gives up for this tick if it is taken.
- */
-void ngx_http_async_upload_zone_tick(ngx_http_async_upload_rollout_t *rollout,
-    uint64_t now, uint64_t interval);
 
 /*
  * Sums all slots up.  "counts->evidence" holds the evidence of the epoch

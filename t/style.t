@@ -25,7 +25,7 @@ my $prefix = 'ngx_http_async_upload';
 my @layers = (
     [qw(header)],
     [qw(bucket hist stats json name parse)],
-    [qw(guard zone)],
+    [qw(guard zone slot)],
     [qw(rollout state)],
     [qw(decide attempt peer account variable render status control env)],
     [qw(conf setter)],
@@ -35,6 +35,7 @@ my @layers = (
 # What may be included within a layer.
 
 my %within = (
+    slot => [qw(zone)],
     peer => [qw(decide attempt account)],
     account => [qw(decide)],
     variable => [qw(decide account)],
