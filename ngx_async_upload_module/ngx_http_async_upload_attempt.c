@@ -128,10 +128,11 @@ ngx_http_async_upload_attempt_answer(ngx_http_async_upload_rollout_t *rollout,
 
     /*
      * Without a header at all the core passes on what came as HTTP/0.9.  It
-     * overwrites the header's status if it answers from a stale cache.
+     * overwrites the header's status if it answers from a stale cache, and
+     * leaves that of early hints in the state.
      */
 
-    status = (u->headers_in.status_n && u->state->status)
+    status = (u->headers_in.status_n && u->state->status >= NGX_HTTP_OK)
              ? u->state->status : u->headers_in.status_n;
 
     if (status < 100 || status >= 600) {
