@@ -168,7 +168,8 @@ test {
 
 rollout('off', 'dead;', 's1;', 'async_upload_fallback off;');
 rollout('off_down', 'a1 down;', 's1;', 'async_upload_fallback off;');
-rollout('off_more', 'a1 max_fails=0; a2 max_fails=0;', 's1;', 'async_upload_fallback off;',
+rollout('off_more', 'a1 max_fails=0; a2 max_fails=0;', 's1;',
+        'async_upload_fallback off;',
         'proxy_next_upstream error http_500 non_idempotent;');
 
 test {
@@ -378,7 +379,8 @@ test {
 
     $seen{upload('fails', 'POST')}++ for 1 .. 10;
 
-    is_deeply(\%seen, { '200 at s1, by dead, s1' => 2, '200 at a2, by a2' => 8 },
+    is_deeply(\%seen,
+              { '200 at s1, by dead, s1' => 2, '200 at a2, by a2' => 8 },
               'a server is out after two failures');
 
     is(upload('fails_sent', 'POST', 'a1=drop'), '502 at a1, by a1', 'first');
@@ -405,7 +407,8 @@ test {
 
     wait_for { push @at, $stub->requests; @at } 'an upload at async';
 
-    is(upload('conns', 'POST'), '200 at s1, by s1', 'one more than async takes');
+    is(upload('conns', 'POST'), '200 at s1, by s1',
+       'one more than async takes');
     $stub->release;
     is(read_response($socket)->{status}, 200, 'the one that was there');
     is(upload('conns', 'POST'), '200 at a1, by a1', 'async is free again');

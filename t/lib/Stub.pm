@@ -394,7 +394,7 @@ sub parse_scgi {
 
     return undef if length $client->{in} < $start + $size + 1;
 
-    my %params = split /\0/, substr($client->{in}, $start, $size), -1;
+    my %params = substr($client->{in}, $start, $size) =~ /([^\0]*)\0/g;
     my $body = substr $client->{in}, $start + $size + 1;
 
     return undef if length $body < $params{CONTENT_LENGTH};
