@@ -19,7 +19,7 @@
 packages_build="gcc make libc6-dev libpcre2-dev libssl-dev zlib1g-dev
     libjansson-dev curl"
 
-packages_test="perl libtest-base-perl libtest-longstring-perl
+packages_test="perl openssl libtest-base-perl libtest-longstring-perl
     liblist-moreutils-perl libtext-diff-perl libipc-run-perl libwww-perl
     liburi-perl libhttp-message-perl procps iproute2 patchelf
     valgrind"
