@@ -10,7 +10,8 @@ demo=$build/demo
 
 
 command_run() {
-    local globals='daemon off; env LD_LIBRARY_PATH;' port='' ports=() arg conf fixed name shown
+    local globals='daemon off; env LD_LIBRARY_PATH;' port='' ports=()
+    local arg conf fixed name shown option=''
 
     for arg; do
         case $arg in
@@ -77,6 +78,7 @@ command_run() {
 
     name=http://127.0.0.1:${ports[0]}
     shown=${demo#"$top"/}
+    [ "$shown" = build/demo ] || option=" --dir=$shown"
 
     cat <<END
 
@@ -95,15 +97,14 @@ Upload something, as different clients, and see where it went:
 
 Turn it on: edit $shown/conf/rollout.conf, then
 
-    ./build.sh reload
+    ./build.sh reload$option
 
 Ctrl-C stops it; what was uploaded stays.
 END
 
-    if [ -z "$(type -P curl)" ]; then
-        :
-    elif [ "$(PATH=$system_path type -P curl)" = "" ]; then
-        printf '\n%s\n' "curl is not installed; ./build.sh exec curl ... has it."
+    if [ -z "$(PATH=$system_path type -P curl)" ]; then
+        say ''
+        say "curl is not installed here; ./build.sh exec curl ... has it."
     fi
 
     cd "$demo" || die "run: cannot enter $demo"

@@ -138,8 +138,8 @@ unpack_missing() {
 
     apt_update native
     rm -f "$archives"/*.deb
-    private_apt native install --download-only --no-install-recommends --no-upgrade \
-        --yes "${wanted[@]}"
+    private_apt native install --download-only --no-install-recommends \
+        --no-upgrade --yes "${wanted[@]}"
 
     for file in "$archives"/*.deb; do
         case ${file##*/} in
@@ -270,8 +270,8 @@ use_root() {
 }
 
 
-# private_apt SOURCES ARGUMENT...: apt-get with a private configuration; SOURCES is
-# "native", this distribution, "source", its source packages, or "newer".
+# private_apt SOURCES ARGUMENT...: apt-get with a private configuration; SOURCES
+# is "native", this distribution, "source", its source packages, or "newer".
 
 private_apt() {
     local sources=$1
@@ -342,9 +342,7 @@ apt_sources_native() {
                 if ($i ~ /^Suites:/) {
                     n = split(substr($i, 8), word, " ")
                     for (j = 1; j <= n; j++) {
-                        if (word[j] == codename || word[j] == codename "/updates" \
-                            || word[j] ~ "^" codename "-(updates|security)$")
-                        {
+                        if (word[j] ~ "^" codename "(-updates|-security)?$") {
                             suites = suites " " word[j]
                         }
                     }
@@ -373,14 +371,16 @@ apt_sources_source() {
 # apt_sources_newer: the newer suite, from the same mirror.
 
 apt_sources_newer() {
-    apt_sources_native | awk -v suite="$newer_suite" '
+    local keys=/usr/share/keyrings/debian-archive-keyring.gpg
+
+    apt_sources_native | awk -v suite="$newer_suite" -v keys=$keys '
         BEGIN { RS = ""; FS = "\n" }
         !done && $0 !~ /-security/ {
             for (i = 1; i <= NF; i++) {
                 print ($i ~ /^Suites:/) ? "Suites: " suite : $i
             }
             if ($0 !~ /\nSigned-By:/) {
-                print "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg"
+                print "Signed-By: " keys
             }
             done = 1
         }'
