@@ -633,7 +633,11 @@ sub exact {
     watched($watch, $title);
     is(total($rollout, 'uploads'), $sent, "$title: count every upload");
     is(total($rollout, 'done'), $sent, "$title: count it once");
-    cmp_ok($rollout->{slots}{used}, '<=', 2 * 4,
+
+    # more than a hundred processes had a slot; those of a few generations may
+    # have lived beside one another
+
+    cmp_ok($rollout->{slots}{used}, '<=', 4 * 4,
         "$title: give their slots to the next ones");
     conserved($rollout);
 
