@@ -21,6 +21,8 @@ use Test::More;
 my %held = (
     'sha256, async, 1 KB'          => 4_250,
     'sha256, async, 64 KB'         => 4_250,
+    'sha256, sync, 1 KB'           => 3_950,
+    'sha256, sync, 64 KB'          => 3_950,
     'status, each further rollout' => 100_000,
 );
 
