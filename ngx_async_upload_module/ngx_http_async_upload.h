@@ -24,6 +24,9 @@
 /* shares are basis points everywhere: 10000 is 100% */
 #define NGX_HTTP_ASYNC_UPLOAD_SHARE_MAX   10000
 
+/* attempts at the async arm, at most */
+#define NGX_HTTP_ASYNC_UPLOAD_TRIES       100
+
 /* the shared zone's memory name: no "zone" directive can collide with it */
 #define NGX_HTTP_ASYNC_UPLOAD_ZONE_PREFIX "async_upload:"
 

@@ -9,6 +9,9 @@
 #include "ngx_http_async_upload_zone.h"
 
 
+#define NGX_HTTP_ASYNC_UPLOAD_ACCOUNT_HUNG  5000    /* ms */
+
+
 static uint64_t *ngx_http_async_upload_account_result(
     ngx_http_async_upload_ctx_t *ctx, ngx_http_async_upload_cell_sh_t *cell);
 static void ngx_http_async_upload_account_size_class(
@@ -286,4 +289,34 @@ ngx_http_async_upload_account_class(uint64_t bytes)
     }
 
     return i;
+}
+
+
+ngx_uint_t
+ngx_http_async_upload_account_hung(ngx_http_async_upload_ctx_t *ctx,
+    ngx_msec_t waited)
+{
+    double                           p99;
+    ngx_http_async_upload_hist_t    *sync;
+    ngx_http_async_upload_slots_t    slots;
+    ngx_http_async_upload_counts_t  *counts;
+
+    if (waited <= NGX_HTTP_ASYNC_UPLOAD_ACCOUNT_HUNG) {
+        return 0;
+    }
+
+    counts = ngx_palloc(ctx->request->pool,
+                        sizeof(ngx_http_async_upload_counts_t));
+    if (counts == NULL) {
+        return 0;
+    }
+
+    ngx_http_async_upload_zone_read(ctx->rollout->sh, 0, counts, &slots);
+
+    sync = &counts->latency[NGX_HTTP_ASYNC_UPLOAD_SYNC];
+
+    p99 = ngx_http_async_upload_hist_quantile(sync,
+                            ngx_http_async_upload_hist_total(sync), 0.99);
+
+    return (double) waited * 1000 > 3 * p99;
 }

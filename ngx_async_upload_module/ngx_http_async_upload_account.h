@@ -41,5 +41,17 @@ void ngx_http_async_upload_account_commit(ngx_http_async_upload_ctx_t *ctx);
  */
 uint64_t ngx_http_async_upload_account_size(ngx_http_request_t *r);
 
+/*
+ * Whether a client that has left an upload at async has waited too long for
+ * it to be the client's doing: longer than 5 s and than three times the p99
+ * of sync's successes.
+ *
+ * "waited" is the milliseconds since async has had the whole body.
+ *
+ * Memory:  17 KB of the request's pool, only past the 5 s.
+ */
+ngx_uint_t ngx_http_async_upload_account_hung(ngx_http_async_upload_ctx_t *ctx,
+    ngx_msec_t waited);
+
 
 #endif /* _NGX_HTTP_ASYNC_UPLOAD_ACCOUNT_H_INCLUDED_ */

@@ -124,7 +124,7 @@ static void
 ngx_http_async_upload_attempt_answer(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_upstream_t *u, ngx_http_async_upload_end_t *end)
 {
-    ngx_uint_t  n, status;
+    ngx_uint_t  status;
 
     /*
      * Without a header at all the core passes on what came as HTTP/0.9.  It
@@ -144,9 +144,7 @@ ngx_http_async_upload_attempt_answer(ngx_http_async_upload_rollout_t *rollout,
 
     if (status >= 400) {
 
-        n = status - 400;
-
-        if (rollout->failures[n / 64] & ((uint64_t) 1 << (n % 64))) {
+        if (ngx_http_async_upload_attempt_fails(rollout, status)) {
             return;
         }
 
@@ -342,4 +340,35 @@ ngx_http_async_upload_attempt_sent(ngx_http_upstream_t *u)
     /* without a connection the flag is that of an earlier attempt */
 
     return u->peer.connection && u->request_sent;
+}
+
+
+ngx_msec_t
+ngx_http_async_upload_attempt_waited(ngx_http_upstream_t *u)
+{
+    ngx_connection_t  *c;
+
+    c = u->peer.connection;
+
+    if (c == NULL || !u->request_body_sent || u->state == NULL
+        || u->state->bytes_received || !c->read->timer_set)
+    {
+        return 0;
+    }
+
+    /* the core starts the timer when the last of the request is sent */
+
+    return ngx_current_msec + u->conf->read_timeout - c->read->timer.key;
+}
+
+
+ngx_uint_t
+ngx_http_async_upload_attempt_fails(ngx_http_async_upload_rollout_t *rollout,
+    ngx_uint_t status)
+{
+    ngx_uint_t  n;
+
+    n = status - 400;
+
+    return (rollout->failures[n / 64] >> (n % 64)) & 1;
 }

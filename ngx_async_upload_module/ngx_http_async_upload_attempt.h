@@ -52,5 +52,15 @@ void ngx_http_async_upload_attempt_ended(ngx_http_request_t *r,
  */
 ngx_uint_t ngx_http_async_upload_attempt_sent(ngx_http_upstream_t *u);
 
+/*
+ * How long the upstream has had the whole request without a word, in
+ * milliseconds; 0 if it has not got all of it, or has begun to answer.
+ */
+ngx_msec_t ngx_http_async_upload_attempt_waited(ngx_http_upstream_t *u);
+
+/* Whether an answer with this status, 400 to 599, counts as a failure. */
+ngx_uint_t ngx_http_async_upload_attempt_fails(
+    ngx_http_async_upload_rollout_t *rollout, ngx_uint_t status);
+
 
 #endif /* _NGX_HTTP_ASYNC_UPLOAD_ATTEMPT_H_INCLUDED_ */

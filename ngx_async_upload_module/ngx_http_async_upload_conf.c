@@ -68,6 +68,11 @@ ngx_http_async_upload_conf_create_srv(ngx_conf_t *cf)
      *     rollout->keys = NULL;
      *     rollout->hash_args = NULL;
      *     rollout->methods = 0;
+     *     rollout->replay = NGX_HTTP_ASYNC_UPLOAD_REPLAY_KEYED;
+     *     rollout->tries = 0;
+     *     rollout->timeout = 0;
+     *     rollout->connect_timeout = 0;
+     *     rollout->failures = { 0 };
      *     rollout->*_source = NGX_HTTP_ASYNC_UPLOAD_FROM_DEFAULT;
      */
 
@@ -191,15 +196,19 @@ ngx_http_async_upload_conf_settle(ngx_conf_t *cf,
     ngx_conf_init_uint_value(rollout->fallback,
                              NGX_HTTP_ASYNC_UPLOAD_FALLBACK_CONNECT);
 
+    if (rollout->tries == 0) {
+        rollout->tries = 1;
+    }
+
     if (rollout->methods == 0) {
         rollout->methods = NGX_HTTP_POST|NGX_HTTP_PUT|NGX_HTTP_PATCH;
     }
 
-    rollout->tries = 1;
-
-    for (status = 500; status < 600; status++) {
-        rollout->failures[(status - 400) / 64]
-            |= (uint64_t) 1 << ((status - 400) % 64);
+    if (rollout->failure_source == NGX_HTTP_ASYNC_UPLOAD_FROM_DEFAULT) {
+        for (status = 500; status < 600; status++) {
+            rollout->failures[(status - 400) / 64]
+                |= (uint64_t) 1 << ((status - 400) % 64);
+        }
     }
 
     if (ngx_http_async_upload_conf_key(cf, rollout) != NGX_OK) {

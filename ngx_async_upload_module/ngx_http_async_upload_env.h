@@ -9,8 +9,7 @@
 
 
 /*
- * Settings by environment: ASYNC_UPLOAD_ENABLED, ASYNC_UPLOAD_ROLLOUT.  They
- * are read while a configuration is loaded; what nginx.conf says wins.  An
+ * Settings by environment, the ASYNC_UPLOAD_* variables.  They are read while a configuration is loaded; what nginx.conf says wins.  An
  * empty variable counts as one that is not set.
  */
 

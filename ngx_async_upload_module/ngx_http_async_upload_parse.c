@@ -106,3 +106,14 @@ ngx_http_async_upload_parse_key(ngx_conf_t *cf, ngx_str_t *word,
 
     return key->index == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
+
+
+ngx_int_t
+ngx_http_async_upload_parse_time(ngx_str_t *word)
+{
+    ngx_int_t  ms;
+
+    ms = ngx_parse_time(word, 0);
+
+    return ms > 0 ? ms : NGX_ERROR;
+}

@@ -44,5 +44,12 @@ ngx_int_t ngx_http_async_upload_parse_flag(ngx_str_t *word);
 ngx_int_t ngx_http_async_upload_parse_key(ngx_conf_t *cf, ngx_str_t *word,
     ngx_http_async_upload_key_t *key);
 
+/*
+ * A time as nginx writes it, such as 500ms or 1m; without a unit, seconds.
+ *
+ * Returns: milliseconds, more than 0, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_async_upload_parse_time(ngx_str_t *word);
+
 
 #endif /* _NGX_HTTP_ASYNC_UPLOAD_PARSE_H_INCLUDED_ */

@@ -19,12 +19,6 @@
 
 #define NGX_HTTP_ASYNC_UPLOAD_PEER_CONNECT  3000    /* ms, at most */
 
-#define NGX_HTTP_ASYNC_UPLOAD_PEER_REPLAY                                     \
-    (NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT                \
-     | NGX_HTTP_UPSTREAM_FT_INVALID_HEADER | NGX_HTTP_UPSTREAM_FT_HTTP_500    \
-     | NGX_HTTP_UPSTREAM_FT_HTTP_502 | NGX_HTTP_UPSTREAM_FT_HTTP_503          \
-     | NGX_HTTP_UPSTREAM_FT_HTTP_504 | NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT)
-
 
 /* a location's upstream configuration, as it is and as async runs under it */
 
@@ -177,6 +171,15 @@ ngx_http_async_upload_peer_finalize(ngx_http_request_t *r, ngx_int_t rc)
     }
 
     ngx_http_async_upload_attempt_ended(r, ctx->rollout, u->upstream, rc, &end);
+
+    if (end.result == NGX_HTTP_ASYNC_UPLOAD_ABORTED
+        && ctx->arm == NGX_HTTP_ASYNC_UPLOAD_ASYNC && !ctx->fallback
+        && ngx_http_async_upload_account_hung(ctx,
+                                     ngx_http_async_upload_attempt_waited(u)))
+    {
+        end.result = NGX_HTTP_ASYNC_UPLOAD_FAILURE;
+        end.failure = NGX_HTTP_ASYNC_UPLOAD_HUNG;
+    }
 
     ctx->result = end.result;
     ctx->failure = end.failure;
@@ -361,7 +364,15 @@ static ngx_http_upstream_conf_t *
 ngx_http_async_upload_peer_copy(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_upstream_conf_t *conf, ngx_uint_t replay)
 {
+    ngx_uint_t                 i;
     ngx_http_upstream_conf_t  *copy;
+
+    static ngx_http_upstream_next_t  statuses[] = {
+        { 500, NGX_HTTP_UPSTREAM_FT_HTTP_500 },
+        { 502, NGX_HTTP_UPSTREAM_FT_HTTP_502 },
+        { 503, NGX_HTTP_UPSTREAM_FT_HTTP_503 },
+        { 504, NGX_HTTP_UPSTREAM_FT_HTTP_504 }
+    };
 
     copy = ngx_palloc(rollout->cycle->pool, sizeof(ngx_http_upstream_conf_t));
     if (copy == NULL) {
@@ -372,9 +383,23 @@ ngx_http_async_upload_peer_copy(ngx_http_async_upload_rollout_t *rollout,
 
     /* without replay this unit stops what was sent, POST or not */
 
-    copy->next_upstream = replay ? NGX_HTTP_ASYNC_UPLOAD_PEER_REPLAY
-                                 : (NGX_HTTP_UPSTREAM_FT_ERROR
-                                    | NGX_HTTP_UPSTREAM_FT_TIMEOUT);
+    copy->next_upstream = NGX_HTTP_UPSTREAM_FT_ERROR
+                          | NGX_HTTP_UPSTREAM_FT_TIMEOUT;
+
+    if (replay) {
+        copy->next_upstream |= NGX_HTTP_UPSTREAM_FT_INVALID_HEADER
+                               | NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT;
+
+        /* of the answers that the core can give up those that are failures */
+
+        for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+            if (ngx_http_async_upload_attempt_fails(rollout,
+                                                    statuses[i].status))
+            {
+                copy->next_upstream |= statuses[i].mask;
+            }
+        }
+    }
 
     copy->connect_timeout = rollout->connect_timeout
                             ? rollout->connect_timeout

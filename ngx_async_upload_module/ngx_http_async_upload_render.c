@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_async_upload_render.h"
+#include "ngx_http_async_upload_attempt.h"
 #include "ngx_http_async_upload_name.h"
 
 
@@ -13,6 +14,10 @@
 
 
 static void ngx_http_async_upload_render_settings(
+    ngx_http_async_upload_json_t *w, ngx_http_async_upload_rollout_t *rollout);
+static void ngx_http_async_upload_render_ms(ngx_http_async_upload_json_t *w,
+    const char *key, ngx_msec_t ms);
+static void ngx_http_async_upload_render_statuses(
     ngx_http_async_upload_json_t *w, ngx_http_async_upload_rollout_t *rollout);
 static void ngx_http_async_upload_render_source(
     ngx_http_async_upload_json_t *w, ngx_http_async_upload_source_e source);
@@ -194,7 +199,72 @@ ngx_http_async_upload_render_settings(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_json_object(w, "async_upload_fallback");
     ngx_http_async_upload_render_name(w, "value",
                   &ngx_http_async_upload_name_fallbacks[rollout->fallback]);
+    ngx_http_async_upload_render_name(w, "replay",
+                  &ngx_http_async_upload_name_replays[rollout->replay]);
     ngx_http_async_upload_render_source(w, rollout->fallback_source);
+
+    ngx_http_async_upload_json_object(w, "async_upload_tries");
+    ngx_http_async_upload_json_uint(w, "value", rollout->tries);
+    ngx_http_async_upload_render_source(w, rollout->tries_source);
+
+    ngx_http_async_upload_json_object(w, "async_upload_timeout");
+    ngx_http_async_upload_render_ms(w, "value_ms", rollout->timeout);
+    ngx_http_async_upload_render_ms(w, "connect_ms", rollout->connect_timeout);
+    ngx_http_async_upload_render_source(w, rollout->timeout_source);
+
+    ngx_http_async_upload_json_object(w, "async_upload_failure");
+    ngx_http_async_upload_render_statuses(w, rollout);
+    ngx_http_async_upload_render_source(w, rollout->failure_source);
+
+    ngx_http_async_upload_json_end(w);
+}
+
+
+/* null where the location's time is in force */
+
+static void
+ngx_http_async_upload_render_ms(ngx_http_async_upload_json_t *w,
+    const char *key, ngx_msec_t ms)
+{
+    if (ms) {
+        ngx_http_async_upload_json_uint(w, key, ms);
+
+    } else {
+        ngx_http_async_upload_json_null(w, key);
+    }
+}
+
+
+/* as ranges, "500-599" */
+
+static void
+ngx_http_async_upload_render_statuses(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout)
+{
+    u_char      *last, buf[sizeof("400-599")];
+    ngx_uint_t   from, to;
+
+    ngx_http_async_upload_json_array(w, "value");
+
+    for (from = 400; from < 600; from = to + 1) {
+
+        to = from;
+
+        if (!ngx_http_async_upload_attempt_fails(rollout, from)) {
+            continue;
+        }
+
+        while (to < 599
+               && ngx_http_async_upload_attempt_fails(rollout, to + 1))
+        {
+            to++;
+        }
+
+        last = (from == to) ? ngx_sprintf(buf, "%ui", from)
+                            : ngx_sprintf(buf, "%ui-%ui", from, to);
+
+        ngx_http_async_upload_json_string(w, NULL, buf, last - buf);
+    }
 
     ngx_http_async_upload_json_end(w);
 }

@@ -49,8 +49,20 @@ char *ngx_http_async_upload_setter_hash(ngx_conf_t *cf,
 char *ngx_http_async_upload_setter_methods(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 
-/* async_upload_fallback off | connect */
+/* async_upload_fallback off | connect | failure [replay=keyed|always] */
 char *ngx_http_async_upload_setter_fallback(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+
+/* async_upload_tries number */
+char *ngx_http_async_upload_setter_tries(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+
+/* async_upload_timeout [time] [connect=time] */
+char *ngx_http_async_upload_setter_timeout(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+
+/* async_upload_failure status | status-status ... */
+char *ngx_http_async_upload_setter_failure(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 
 /* async_upload_status [rollout], of a location */
