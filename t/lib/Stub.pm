@@ -6,7 +6,7 @@ package Stub;
 # Upstream servers for the tests that do what each request asks them to, and
 # tell what they were sent.  One process serves all of them.
 #
-#     my $stub = Stub->start('s1', 's2', 'a1', 'f1/fastcgi', 't1/https');
+#     my $stub = Stub->start('s1', 's2', 'a1', 'f1/fastcgi', 'g1/grpc');
 #
 #     ... "server 127.0.0.1:" . $stub->port('s1') ...
 #
@@ -21,6 +21,7 @@ package Stub;
 #     ok          answers 200 with its name (default)
 #     503         answers this status with its name
 #     drop        reads the request and closes the connection
+#     stale       the same if it is not the first one of the connection
 #     hang        reads the request and answers nothing
 #     garbage     answers a status line and what is no header
 #     mumble      answers what is not HTTP
@@ -31,6 +32,11 @@ package Stub;
 #     upgrade     answers 101, then its name with the first bytes that come
 #     raw:END:TEXT  sends TEXT, which is percent-encoded, and then closes,
 #                 resets or holds the connection (END is close, reset or hold)
+#     reset       resets the stream (HTTP/2)
+#     goaway      refuses the stream and says goodbye (HTTP/2)
+#
+# A protocol follows the name of a server: http (default), h2, grpc (with
+# trailers where they are asked for), fastcgi, scgi, uwsgi.
 #
 # A request is { stub, connection, number (on its connection, from 1), method,
 # uri, head (as it came), headers (lower case), length, sha256 }.  Connections
@@ -43,6 +49,7 @@ use warnings;
 use AsyncUpload;
 use Digest::SHA qw(sha256_hex);
 use File::Temp qw(tempdir);
+use Http2;
 use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
@@ -53,6 +60,8 @@ use Socket qw(SOMAXCONN SOL_SOCKET SO_LINGER);
 my %protocols = (
     http => { parse => \&parse_http, answer => \&answer_http },
     fastcgi => { parse => \&parse_fastcgi, answer => \&answer_fastcgi },
+    grpc => { parse => \&Http2::parse, answer => \&Http2::answer },
+    h2 => { parse => \&Http2::parse, answer => \&Http2::answer },
     scgi => { parse => \&parse_scgi, answer => \&answer_cgi },
     uwsgi => { parse => \&parse_uwsgi, answer => \&answer_cgi },
 );
@@ -242,6 +251,7 @@ sub serve {
                          =~ /(?:^|\s)\Q$name\E=(\S+)/;
 
             $what //= 'ok';
+            $what = $client->{number} > 1 ? 'drop' : 'ok' if $what eq 'stale';
 
             if ($what eq 'slow') {
                 $client->{waits} = $request;
@@ -424,6 +434,8 @@ sub parse_uwsgi {
 sub answer_cgi {
     my ($name, $request, $what) = @_;
 
+    return ("$name says hello\r\n\r\n", 0) if $what eq 'garbage';
+
     my $status = $what =~ /^\d+$/ ? $what : 200;
 
     return ("Status: $status Stub\r\nContent-Length: " . length($name)
@@ -434,7 +446,7 @@ sub answer_cgi {
 sub parse_fastcgi {
     my ($client) = @_;
 
-    my ($at, $params, $body, $ended) = (0, '', '', 0);
+    my ($at, $params, $body, $ended, $keep) = (0, '', '', 0, 0);
 
     while (length($client->{in}) - $at >= 8) {
         my ($type, undef, $size, $padding) =
@@ -446,6 +458,7 @@ sub parse_fastcgi {
 
         $at += 8 + $size + $padding;
 
+        $keep = ord(substr $content, 2, 1) & 1 if $type == 1;
         $params .= $content if $type == 4;
         $body .= $content if $type == 5;
 
@@ -472,7 +485,7 @@ sub parse_fastcgi {
         $params{$pair[0]} = $pair[1];
     }
 
-    return cgi(\%params, $body);
+    return { %{cgi(\%params, $body)}, keep => $keep };
 }
 
 
@@ -488,7 +501,7 @@ sub answer_fastcgi {
     };
 
     return ($record->(6, $text) . $record->(6, '')
-            . $record->(3, pack 'NCx3', 0, 0), 0);
+            . $record->(3, pack 'NCx3', 0, 0), $request->{keep});
 }
 
 
