@@ -32,6 +32,11 @@ package Stub;
 #     upgrade     answers 101, then its name with the first bytes that come
 #     raw:END:TEXT  sends TEXT, which is percent-encoded, and then closes,
 #                 resets or holds the connection (END is close, reset or hold)
+#     reset-head  resets the connection when the head of the request has come,
+#     reset-half  when half of its body has, or
+#     reset-end   when all of it has
+#     early-413   answers this status when the head has come and closes
+#     linger-413  the same, but reads the rest before it closes
 #     reset       resets the stream (HTTP/2)
 #     goaway      refuses the stream and says goodbye (HTTP/2)
 #
@@ -58,7 +63,8 @@ use Socket qw(SOMAXCONN SOL_SOCKET SO_LINGER);
 
 
 my %protocols = (
-    http => { parse => \&parse_http, answer => \&answer_http },
+    http => { parse => \&parse_http, answer => \&answer_http,
+              early => \&early_http },
     fastcgi => { parse => \&parse_fastcgi, answer => \&answer_fastcgi },
     grpc => { parse => \&Http2::parse, answer => \&Http2::answer },
     h2 => { parse => \&Http2::parse, answer => \&Http2::answer },
@@ -234,6 +240,14 @@ sub serve {
                 next;
             }
 
+            my $early = $client->{server}{protocol}{early};
+
+            if ($early && (my $then = $early->($client))) {
+                reset_by($socket) if $then eq 'reset';
+                $close->($socket);
+                next;
+            }
+
             my $request = $client->{server}{protocol}{parse}->($client) or next;
             my $name = $client->{server}{name};
 
@@ -247,10 +261,8 @@ sub serve {
 
             print $log $json->encode(\%entry), "\n";
 
-            my ($what) = ($request->{headers}{'x-stub'} // '')
-                         =~ /(?:^|\s)\Q$name\E=(\S+)/;
+            my $what = what($name, $request);
 
-            $what //= 'ok';
             $what = $client->{number} > 1 ? 'drop' : 'ok' if $what eq 'stale';
 
             if ($what eq 'slow') {
@@ -268,12 +280,38 @@ sub serve {
 }
 
 
+# What the request asks the server to do.
+
+sub what {
+    my ($name, $request) = @_;
+
+    my ($what) = ($request->{headers}{'x-stub'} // '')
+                 =~ /(?:^|\s)\Q$name\E=(\S+)/;
+
+    return $what // 'ok';
+}
+
+
+# Has the connection reset when it is closed.
+
+sub reset_by {
+    my ($socket) = @_;
+
+    setsockopt $socket, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
+}
+
+
 # Returns 0 if the connection is to be closed.
 
 sub reply {
     my ($client, $request, $what) = @_;
 
-    return 0 if $what eq 'drop';
+    return 0 if $what eq 'drop' || $what =~ /^linger/;
+
+    if ($what eq 'reset-end') {
+        reset_by($client->{socket});
+        return 0;
+    }
 
     my ($text, $keep);
 
@@ -304,45 +342,85 @@ sub reply {
 sub parse_http {
     my ($client) = @_;
 
+    my $request = head_http($client) or return undef;
+
+    # a megabyte at a time is not to be looked at again for each packet
+
+    if (($request->{headers}{'transfer-encoding'} // '') eq 'chunked') {
+
+        return undef if length $client->{in} < 5
+                        || substr($client->{in}, -5) ne "0\r\n\r\n";
+
+        pos($client->{in}) = 0;
+
+        while ($client->{in} =~ /\G([0-9a-fA-F]+)\r\n/gc) {
+            my ($at, $size) = (pos $client->{in}, hex $1);
+
+            last if $size == 0;
+
+            $request->{body} .= substr $client->{in}, $at, $size;
+            pos($client->{in}) = $at + $size + 2;
+        }
+
+        $client->{in} = '';
+
+    } elsif (my $size = $request->{headers}{'content-length'}) {
+
+        return undef if length $client->{in} < $size;
+
+        $request->{body} = substr $client->{in}, 0, $size, '';
+    }
+
+    delete $client->{request};
+
+    return $request;
+}
+
+
+# Takes the head from what has come.
+
+sub head_http {
+    my ($client) = @_;
+
+    return $client->{request} if $client->{request};
+
     my $end = index $client->{in}, "\r\n\r\n";
 
     return undef if $end < 0;
 
-    my $head = substr $client->{in}, 0, $end + 4;
+    my $head = substr $client->{in}, 0, $end + 4, '';
     my ($line, @lines) = split /\r\n/, $head;
     my ($method, $uri) = split ' ', $line;
     my %headers = map { my ($n, $v) = split /:\s*/, $_, 2; (lc $n => $v) }
                       @lines;
 
-    my $rest = substr $client->{in}, $end + 4;
-    my $body = '';
+    return $client->{request} = {
+        method => $method, uri => $uri, head => $head, body => '',
+        headers => \%headers, version => $line =~ m{HTTP/1\.1$} ? 1 : 0,
+    };
+}
 
-    if (($headers{'transfer-encoding'} // '') eq 'chunked') {
 
-        while (1) {
-            return undef if $rest !~ s/\A([0-9a-fA-F]+)\r\n//;
+# What is done before the request is complete: returns "close" or "reset".
 
-            my $size = hex $1;
+sub early_http {
+    my ($client) = @_;
 
-            return undef if length $rest < $size + 2;
+    my $request = head_http($client) or return undef;
+    my $what = what($client->{server}{name}, $request);
 
-            $body .= substr $rest, 0, $size;
-            substr $rest, 0, $size + 2, '';
+    return 'reset' if $what eq 'reset-head'
+        || $what eq 'reset-half'
+           && 2 * length $client->{in} >= $request->{headers}{'content-length'};
 
-            last if $size == 0;
-        }
+    return undef if $what !~ /^(early|linger)-(\d+)$/ || $client->{answered}++;
 
-    } elsif (my $size = $headers{'content-length'}) {
+    my ($then, $status) = ($1, $2);
+    my ($text) = answer_http($client->{server}{name}, $request, $status);
 
-        return undef if length $rest < $size;
+    syswrite $client->{socket}, $text;
 
-        $body = substr $rest, 0, $size, '';
-    }
-
-    $client->{in} = $rest;
-
-    return { method => $method, uri => $uri, head => $head, body => $body,
-             headers => \%headers, version => $line =~ m{HTTP/1\.1$} ? 1 : 0 };
+    return $then eq 'early' ? 'close' : undef;
 }
 
 
