@@ -283,7 +283,8 @@ ngx_http_async_upload_peer_replay(ngx_http_request_t *r,
 
         if (h[i].key.len == sizeof("Idempotency-Key") - 1
             && h[i].value.len
-            && ngx_strcasecmp(h[i].lowcase_key, (u_char *) "idempotency-key")
+            && ngx_strncmp(h[i].lowcase_key, "idempotency-key",
+                           sizeof("Idempotency-Key") - 1)
                == 0)
         {
             return 1;
