@@ -23,6 +23,7 @@ package Stub;
 #     drop        reads the request and closes the connection
 #     stale       the same if it is not the first one of the connection
 #     hang        reads the request and answers nothing
+#     begin       the same after half a header
 #     garbage     answers a status line and what is no header
 #     mumble      answers what is not HTTP
 #     short       announces 100 bytes, sends its name and closes
@@ -59,7 +60,7 @@ use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
 use POSIX ();
-use Socket qw(SOMAXCONN SOL_SOCKET SO_LINGER);
+use Socket qw(SOMAXCONN SOL_SOCKET SO_LINGER SO_RCVBUF);
 
 
 my %protocols = (
@@ -268,6 +269,9 @@ sub serve {
             if ($what eq 'slow') {
                 $client->{waits} = $request;
                 push @slow, $client;
+
+            } elsif ($what eq 'begin') {
+                syswrite $socket, "HTTP/1.1 200 Stub\r\nContent-";
 
             } elsif ($what ne 'hang') {
                 $client->{upgraded} = $what eq 'upgrade';
@@ -603,6 +607,23 @@ sub blackhole {
     } 1 .. 4;
 
     return ($port, [$socket, @waiting]);
+}
+
+
+# Stub->stalled: a port whose connections are made, but never read from, for as
+# long as the object that is returned second lives.
+
+sub stalled {
+    my $port = free_port();
+
+    my $socket = IO::Socket::INET->new(
+        LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1)
+        or die "stalled: $!\n";
+
+    setsockopt $socket, SOL_SOCKET, SO_RCVBUF, pack 'i', 4096;
+    listen $socket, 64;
+
+    return ($port, $socket);
 }
 
 
