@@ -101,8 +101,7 @@ sub parse {
 
         } elsif ($type == HEADERS || $type == CONTINUATION || $type == DATA) {
 
-            # a frame of another stream is nginx' error, and a real server's
-            # answer to it
+            # a frame of another stream is nginx' error: end it, as servers do
 
             if ($type == HEADERS && $stream > ($h2->{last} // 0)) {
                 $h2->{last} = $stream;
@@ -112,7 +111,8 @@ sub parse {
             } elsif (!$h2->{stream} || $h2->{stream}{id} != $stream) {
                 syswrite $client->{socket},
                     frame(GOAWAY, 0, 0, pack 'NN', $h2->{last} // 0, 1);
-                next;
+                shutdown $client->{socket}, 2;
+                return undef;
             }
 
             my $request = take($h2->{stream}, $type, $flags, $payload);
@@ -224,10 +224,12 @@ sub answer {
 
     my $id = $request->{stream};
 
+    # it is for nginx to close, as it may be sending something still
+
     return (frame(RST_STREAM, 0, $id, pack 'N', 2), 1) if $what eq 'reset';
-    return (frame(GOAWAY, 0, 0, pack 'NN', $id - 1, 0), 0)
+    return (frame(GOAWAY, 0, 0, pack 'NN', $id - 1, 0), 1)
         if $what eq 'goaway';
-    return (frame(HEADERS, END_HEADERS, $id, "\xff\xff\xff\xff\xff"), 0)
+    return (frame(HEADERS, END_HEADERS, $id, "\xff\xff\xff\xff\xff"), 1)
         if $what eq 'garbage';
 
     my $status = $what =~ /^\d+$/ ? $what : 200;
