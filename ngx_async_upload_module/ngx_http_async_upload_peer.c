@@ -90,6 +90,7 @@ static void ngx_http_async_upload_peer_free(ngx_peer_connection_t *pc,
     void *data, ngx_uint_t state);
 static ngx_int_t ngx_http_async_upload_peer_switch(
     ngx_http_async_upload_peer_t *p, ngx_peer_connection_t *pc);
+static ngx_int_t ngx_http_async_upload_peer_create(ngx_http_request_t *r);
 static void ngx_http_async_upload_peer_notify(ngx_peer_connection_t *pc,
     void *data, ngx_uint_t type);
 #if (NGX_SSL || NGX_COMPAT)
@@ -536,6 +537,14 @@ ngx_http_async_upload_peer_get(ngx_peer_connection_t *pc, void *data)
         }
     }
 
+    /* a frame that was sent has kept the stream's number at its connection */
+
+    if (p->attempts && p->request->upstream->request_sent
+        && ngx_http_async_upload_peer_create(p->request) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (p->counts) {
         p->ctx->started = ngx_http_async_upload_zone_clock();
     }
@@ -648,11 +657,9 @@ ngx_http_async_upload_peer_switch(ngx_http_async_upload_peer_t *p,
 
     pc->tries = ngx_min(pc->tries, p->budget);
 
-    /* its headers may name the arm, its frames a stream of the connection */
+    /* its headers may name the arm */
 
-    u->request_bufs = r->request_body ? r->request_body->bufs : NULL;
-
-    if (u->create_request(r) != NGX_OK) {
+    if (ngx_http_async_upload_peer_create(r) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -667,6 +674,21 @@ ngx_http_async_upload_peer_switch(ngx_http_async_upload_peer_t *p,
     }
 
     return pc->get(pc, pc->data);
+}
+
+
+/* makes the request for the upstream anew, as if nothing had been sent yet */
+
+static ngx_int_t
+ngx_http_async_upload_peer_create(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    u->request_bufs = r->request_body ? r->request_body->bufs : NULL;
+
+    return u->create_request(r);
 }
 
 
