@@ -688,6 +688,11 @@ ngx_http_async_upload_peer_create(ngx_http_request_t *r)
 
     u->request_bufs = r->request_body ? r->request_body->bufs : NULL;
 
+    /* the core forgets the buffer that it has read a file into, not its count */
+
+    u->output.free = NULL;
+    u->output.allocated = 0;
+
     return u->create_request(r);
 }
 
