@@ -413,13 +413,16 @@ sub early_http {
     my $request = head_http($client) or return undef;
     my $what = what($client->{server}{name}, $request);
 
+    my $length = $request->{headers}{'content-length'} // 0;
+
     return 'reset' if $what eq 'reset-head'
-        || $what eq 'reset-half'
-           && 2 * length $client->{in} >= $request->{headers}{'content-length'};
+        || $what eq 'reset-half' && 2 * length $client->{in} >= $length;
 
     return undef if $what !~ /^(early|linger)-(\d+)$/ || $client->{answered}++;
 
     my ($then, $status) = ($1, $2);
+    $request->{headers}{connection} = 'close';
+
     my ($text) = answer_http($client->{server}{name}, $request, $status);
 
     syswrite $client->{socket}, $text;
