@@ -137,7 +137,14 @@ uploads('refused', [undef, @sizes], faults => [['', 0, 'connect']]);
 uploads('plain', [67108864],
         faults => [['a1=503', 1, 'http_503'], ['a1=reset-half', 0, 'reset']]);
 
-# twice: a large one at a time is enough
+# What came with the head and was put into a file is read again into a buffer
+# that had been forgotten if the connection was reset between the two: sync was
+# sent the head alone.
+
+uploads('file_clean', [(1) x 50],
+        faults => [['a1=reset-head', 0, 'reset']]) for 1 .. 3;
+
+# a large one at a time is enough
 
 uploads('plain', [67108864], chunked => 1, faults => [['a1=drop', 1, 'reset']]);
 uploads('file_clean', [67108864], faults => [['a1=drop', 1, 'reset']]);

@@ -184,7 +184,8 @@ case('sync does not try 503 elsewhere by default', ['503', 'a1 s1', 'http_500'],
 case('nor garbage', ['502', 'a1 s1', 'invalid'],
      method => 'PUT', what => 'a1=garbage s1=garbage', @two);
 case('sync tries elsewhere what the location says',
-     ['200', 'a1 s1 s2', 'reset'], what => 'a1=drop s1=503', location => $elsewhere, @two);
+     ['200', 'a1 s1 s2', 'reset'], what => 'a1=drop s1=503', @two,
+     location => $elsewhere);
 case('and 404', ['200', 'a1 s1 s2', 'reset'], what => 'a1=drop s1=404', @two,
      location => 'proxy_next_upstream http_404 non_idempotent;');
 case('async does not', ['404', 'a1', 'http_404'], what => 'a1=404', @two,
