@@ -439,10 +439,10 @@ sub conserved {
 
 
 # AsyncUpload->start(http => TEXT, port => PORT, [workers => N], [main => TEXT],
-# [env => { NAME => VALUE }], [daemon => 1], [fails => 1]): an nginx of the
-# test's own with this text in "http", waited for until it accepts connections
-# at PORT.  Its prefix, ->{dir}, is a new directory; the status is expected at
-# /async_upload/status of PORT.
+# [env => { NAME => VALUE }], [files => { PATH => TEXT }], [daemon => 1],
+# [fails => 1]): an nginx of the test's own with this text in "http", waited for
+# until it accepts connections at PORT.  Its prefix, ->{dir}, is a new directory
+# with these files; the status is expected at /async_upload/status of PORT.
 #
 # With "daemon" it is no child of the test, as nginx wants it for an upgrade of
 # its binary.  With "fails" it is expected not to start: returns its exit status
@@ -455,6 +455,10 @@ sub start {
 
     chmod 0755, $dir;
     make_path("$dir/logs", "$dir/temp", "$dir/html", "$dir/conf");
+
+    my $files = $args{files} // {};
+
+    spew("$dir/$_", $files->{$_}) for keys %$files;
 
     my $self = bless { %args, dir => $dir, read => 0 }, $class;
 
