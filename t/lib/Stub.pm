@@ -29,7 +29,7 @@ package Stub;
 #     short       announces 100 bytes, sends its name and closes
 #     cookie      answers 200 with "Set-Cookie: session=" . X-Id
 #     accel       answers 200 with "X-Accel-Redirect: " and X-Accel-To
-#     slow        answers only when "release" was called
+#     slow        answers only when "release" was called, or slow-WHAT
 #     upgrade     answers 101, then its name with the first bytes that come
 #     raw:END:TEXT  sends TEXT, which is percent-encoded, and then closes,
 #                 resets or holds the connection (END is close, reset or hold)
@@ -42,7 +42,8 @@ package Stub;
 #     goaway      refuses the stream and says goodbye (HTTP/2)
 #
 # A protocol follows the name of a server: http (default), h2, grpc (with
-# trailers where they are asked for), fastcgi, scgi, uwsgi.
+# trailers where they are asked for), fastcgi, scgi, uwsgi.  "s2@s1" listens on
+# 127.0.0.2, on the port of s1 that was named before.
 #
 # A request is { stub, connection, number (on its connection, from 1), method,
 # uri, head (as it came), headers (lower case), length, sha256 }.  Connections
@@ -84,12 +85,14 @@ sub start {
                        read => 0, connections => 0 }, $class;
 
     for (@names) {
-        my ($name, $protocol) = split m{/};
-        my $port = free_port();
+        my ($name, $other, $protocol) = m{^(\w+)(?:@(\w+))?(?:/(\w+))?$}
+            or die "invalid stub $_\n";
+        my $port = $other ? $self->port($other) : free_port();
 
         my $socket = IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1,
-            Listen => SOMAXCONN) or die "stub $name: $!\n";
+            LocalAddr => $other ? '127.0.0.2' : '127.0.0.1',
+            LocalPort => $port, ReuseAddr => 1, Listen => SOMAXCONN)
+            or die "stub $name: $!\n";
 
         $self->{ports}{$name} = $port;
 
@@ -210,7 +213,7 @@ sub serve {
         if (@slow && -e $self->{release}) {
             for (splice @slow) {
                 $close->($_->{socket})
-                    if !reply($_, delete $_->{waits}, 'ok');
+                    if !reply($_, @{delete $_->{waits}});
             }
         }
 
@@ -266,8 +269,8 @@ sub serve {
 
             $what = $client->{number} > 1 ? 'drop' : 'ok' if $what eq 'stale';
 
-            if ($what eq 'slow') {
-                $client->{waits} = $request;
+            if ($what =~ /^slow(?:-(.*))?$/) {
+                $client->{waits} = [$request, $1 // 'ok'];
                 push @slow, $client;
 
             } elsif ($what eq 'begin') {
