@@ -9,8 +9,9 @@
 
 
 /*
- * Settings by environment, the ASYNC_UPLOAD_* variables.  They are read while a configuration is loaded; what nginx.conf says wins.  An
- * empty variable counts as one that is not set.
+ * Settings by environment, the ASYNC_UPLOAD_* variables.  They are read while
+ * a configuration is loaded; what nginx.conf says wins.  An empty variable
+ * counts as one that is not set.
  */
 
 

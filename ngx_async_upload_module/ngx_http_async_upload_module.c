@@ -8,6 +8,7 @@
 #include "ngx_http_async_upload_account.h"
 #include "ngx_http_async_upload_conf.h"
 #include "ngx_http_async_upload_decide.h"
+#include "ngx_http_async_upload_fallback.h"
 #include "ngx_http_async_upload_name.h"
 #include "ngx_http_async_upload_setter.h"
 #include "ngx_http_async_upload_slot.h"
@@ -81,28 +82,28 @@ static ngx_command_t  ngx_http_async_upload_module_commands[] = {
 
     { ngx_string("async_upload_fallback"),
       NGX_HTTP_UPS_CONF|NGX_CONF_TAKE12,
-      ngx_http_async_upload_setter_fallback,
+      ngx_http_async_upload_fallback_mode,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("async_upload_tries"),
       NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
-      ngx_http_async_upload_setter_tries,
+      ngx_http_async_upload_fallback_tries,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("async_upload_timeout"),
       NGX_HTTP_UPS_CONF|NGX_CONF_TAKE12,
-      ngx_http_async_upload_setter_timeout,
+      ngx_http_async_upload_fallback_timeout,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("async_upload_failure"),
       NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
-      ngx_http_async_upload_setter_failure,
+      ngx_http_async_upload_fallback_failure,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
       NULL },

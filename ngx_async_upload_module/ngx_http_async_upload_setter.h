@@ -21,6 +21,13 @@
 #include "ngx_http_async_upload.h"
 
 
+/*
+ * Keeps the place of a block's first directive of this module, for messages
+ * about the whole block.
+ */
+void ngx_http_async_upload_setter_mark(ngx_conf_t *cf,
+    ngx_http_async_upload_rollout_t *rollout);
+
 /* async_upload upstream zone=name:size */
 char *ngx_http_async_upload_setter_rollout(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
@@ -47,22 +54,6 @@ char *ngx_http_async_upload_setter_hash(ngx_conf_t *cf,
 
 /* async_upload_methods method ... */
 char *ngx_http_async_upload_setter_methods(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-
-/* async_upload_fallback off | connect | failure [replay=keyed|always] */
-char *ngx_http_async_upload_setter_fallback(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-
-/* async_upload_tries number */
-char *ngx_http_async_upload_setter_tries(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-
-/* async_upload_timeout [time] [connect=time] */
-char *ngx_http_async_upload_setter_timeout(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-
-/* async_upload_failure status | status-status ... */
-char *ngx_http_async_upload_setter_failure(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 
 /* async_upload_status [rollout], of a location */

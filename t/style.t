@@ -27,8 +27,8 @@ my @layers = (
     [qw(bucket hist stats json name parse)],
     [qw(guard zone slot)],
     [qw(rollout state)],
-    [qw(decide attempt peer account variable render status control env)],
-    [qw(conf setter)],
+    [qw(decide attempt copy peer account variable render status control env)],
+    [qw(conf setter fallback)],
     [qw(module)],
 );
 
@@ -36,10 +36,13 @@ my @layers = (
 
 my %within = (
     slot => [qw(zone)],
-    peer => [qw(decide attempt account)],
+    peer => [qw(decide attempt copy account)],
+    copy => [qw(attempt)],
+    fallback => [qw(setter)],
     account => [qw(decide)],
     variable => [qw(decide account)],
     status => [qw(render)],
+    render => [qw(attempt)],
 );
 
 # Units that compile without nginx, and what they may include beyond each
