@@ -53,10 +53,11 @@ my $rollouts = Rollouts->new($stub, %ports, hole => $hole,
 
 my $verify = 'proxy_ssl_verify on; proxy_ssl_name known;'
              . ' proxy_ssl_trusted_certificate CERT;'
-             . ' proxy_connect_timeout 300ms;';
+             . ' proxy_ssl_session_reuse off;';
 
 my %arms = (
-    servers => ['a1;', 'proxy_read_timeout 300ms;'],
+    servers => ['a1;'],
+    silent => ['a1;', 'proxy_read_timeout 500ms;'],
     stalled => ['stalled;', 'proxy_send_timeout 300ms;'],
     refused => ['dead;'],
     blackholed => ['hole;', 'proxy_connect_timeout 300ms;'],
@@ -64,7 +65,7 @@ my %arms = (
     all_down => ['a1 down; a2 down; dead backup down;'],
     full => ['a1 max_conns=1;'],
     no_tls => ['plain;', $verify, 'https'],
-    silent_tls => ['a1;', $verify, 'https'],
+    silent_tls => ['a1;', "$verify proxy_connect_timeout 1s;", 'https'],
     untrusted => ['a1tls;', $verify, 'https'],
 );
 
@@ -94,7 +95,7 @@ my @faults = (
     ['the certificate is not trusted', 'untrusted', '',
         { status => 502, class => 'connect' }],
 
-    ['the answer is never sent', 'servers', 'hang',
+    ['the answer is never sent', 'silent', 'hang',
         { %$yes, status => 504, class => 'timeout' }],
     ['the body is never read', 'stalled', '',
         { %$yes, status => 504, class => 'timeout', whole => 0, body => $huge,

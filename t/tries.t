@@ -58,19 +58,21 @@ sub tried {
 
 
 # A case is an upload of a rollout of its own, so that its first server is the
-# first one, and what becomes of it.
+# first one, and what becomes of it.  "took" is how many seconds each attempt
+# has to have taken: less than 2 more.
 
 sub case {
     my ($title, $expected, %args) = @_;
 
     my $name = 'case' . @cases;
-    my ($method, $what, $body) = delete @args{qw(method what body)};
+    my ($method, $what, $body, $took) =
+        delete @args{qw(method what body took)};
 
     $rollouts->add($name, async => 'a1;', sync => 's1;', %args);
 
     push @cases, {
         to => $name, title => $title, expected => $expected,
-        method => $method, what => $what // '',
+        method => $method, what => $what // '', took => $took,
         defined $body ? (body => $body) : (),
     };
 }
@@ -224,47 +226,50 @@ case('async_upload_failure 404: a dropped connection is a failure still',
 
 # Times.  Here sync has as long as the location says, async has not.
 
-my $short = 'proxy_read_timeout 300ms; proxy_send_timeout 300ms;'
-            . ' proxy_connect_timeout 300ms;';
+my $short = 'proxy_read_timeout 500ms; proxy_send_timeout 500ms;'
+            . ' proxy_connect_timeout 500ms;';
 
 case('async is waited for as long as async_upload_timeout says',
      ['200', 'a1 s1', 'timeout'], what => 'a1=hang',
-     rollout => "$always async_upload_timeout 300ms;");
+     rollout => "$always async_upload_timeout 500ms;", took => [0.5, 0]);
 case('so is the sending', ['200', 'stalled s1', 'timeout'],
      async => 'stalled;', body => 'x' x 4194304,
-     rollout => "$always async_upload_timeout 300ms;");
+     rollout => "$always async_upload_timeout 500ms;", took => [0.5, 0]);
 case('and the connecting', ['200', 'hole s1', 'connect'], async => 'hole;',
-     rollout => "$always async_upload_timeout connect=300ms;");
+     rollout => "$always async_upload_timeout connect=500ms;",
+     took => [0.5, 0]);
 case('as the location says where nothing else does',
      ['200', 'a1 s1', 'timeout'], what => 'a1=hang', rollout => $always,
-     location => $short);
+     location => $short, took => [0.5, 0]);
 case('connect= changes nothing of the rest', ['200', 'a1 s1', 'timeout'],
      what => 'a1=hang', location => $short,
-     rollout => "$always async_upload_timeout connect=60s;");
+     rollout => "$always async_upload_timeout connect=60s;", took => [0.5, 0]);
 case('nor the rest of the connecting', ['200', 'hole s1', 'connect'],
      async => 'hole;', location => $short,
-     rollout => "$always async_upload_timeout 60s;");
+     rollout => "$always async_upload_timeout 60s;", took => [0.5, 0]);
 case('sync\'s time is the location\'s', ['504', 'a1 s1', 'http_500'],
      what => 'a1=500 s1=hang', location => $short,
-     rollout => "$always async_upload_timeout 60s connect=60s;");
+     rollout => "$always async_upload_timeout 60s connect=60s;",
+     took => [0, 0.5]);
 case('each try has all of its time', ['200', 'a1 a1 s1', 'timeout'],
      what => 'a1=hang',
-     rollout => "$always async_upload_timeout 300ms; async_upload_tries 2;");
+     rollout => "$always async_upload_timeout 500ms; async_upload_tries 2;",
+     took => [0.5, 0.5, 0]);
 
 case('proxy_next_upstream_timeout ends the tries', ['504', 'a1', 'timeout'],
      what => 'a1=hang', location => "$short proxy_next_upstream_timeout 100ms;",
-     rollout => "$always async_upload_tries 3;");
+     rollout => "$always async_upload_tries 3;", took => [0.5]);
 case('proxy_next_upstream_timeout leaves tries', ['200', 'a1 a1 a1 s1',
                                                   'timeout'],
      what => 'a1=hang', location => "$short proxy_next_upstream_timeout 60s;",
-     rollout => "$always async_upload_tries 3;");
+     rollout => "$always async_upload_tries 3;", took => [0.5, 0.5, 0.5, 0]);
 
 # Longer than the location has, and than any other case takes.
 
 $rollouts->add('patient', async => 'a1;', sync => 's1;', location => $short,
                rollout => "$always async_upload_timeout 60s;");
 $rollouts->add('sync_patient', async => 'a1;', sync => 's1;',
-               rollout => "$always async_upload_timeout 300ms;",
+               rollout => "$always async_upload_timeout 500ms;",
                location => 'proxy_read_timeout 60s;');
 $rollouts->add('connecting', async => 'hole;', sync => 's1;',
                location => $short,
@@ -272,6 +277,21 @@ $rollouts->add('connecting', async => 'hole;', sync => 's1;',
 $rollouts->add('sync_connecting', async => 'd1;', sync => 'hole;',
                location => 'proxy_connect_timeout 1s;',
                rollout => 'async_upload_timeout connect=100ms;');
+
+
+sub took {
+    my ($got, @expected) = @_;
+
+    for my $seconds (split ' ', $got->{took}) {
+        my $expected = shift @expected // last;
+
+        # the clock of nginx ticks once a round of its events
+
+        ok($seconds > $expected - 0.05 && $seconds < $expected + 2,
+           "  an attempt took $expected s and not $seconds s");
+    }
+}
+
 
 my $nginx = $rollouts->start;
 my $outcome = Outcome->new($nginx, $stub);
@@ -315,11 +335,13 @@ for (my @left = @cases; my @some = splice @left, 0, 100; ) {
             if $again;
 
         is($outcome->counted($case->{to}), $counted, '  as what it is counted');
+
+        took($got, @{$case->{took} // []});
     }
 }
 
 my $select = IO::Select->new(map { $_->{socket} } @patient);
-my $left = $start + 0.9 - time;
+my $left = $start + 1.5 - time;
 
 is(scalar $select->can_read($left > 0 ? $left : 0), undef,
    'a longer time is waited for');
@@ -327,8 +349,12 @@ $stub->release;
 is_deeply([map { "$_->{status} $_->{at}" } $rollouts->finish(@patient)],
           ['200 a1', '200 a1 s1'], 'and the answer comes');
 
-is_deeply([map { "$_->{status} $_->{tried}" } $rollouts->finish(@connecting)],
-          ['200 hole s1', '504 d1 hole'], 'so is a longer one for connecting');
+my ($async, $sync) = $rollouts->finish(@connecting);
+
+is("$async->{status} $async->{tried}", '200 hole s1', 'so is connecting');
+took($async, 1, 0);
+is("$sync->{status} $sync->{tried}", '504 d1 hole', 'to sync, too');
+took($sync, 0, 1);
 
 $nginx->stop(
     qr/connect\(\) failed \(111: Connection refused\)/,

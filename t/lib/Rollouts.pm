@@ -24,7 +24,7 @@ package Rollouts;
 #
 #     status, body, headers, truncated    the client's answer, as read_response
 #     tried       the servers of all attempts, by their names
-#     sent        the bytes sent in each of them
+#     sent, took  the bytes sent in each of them, and the seconds it took
 #     at          the servers that had the whole request, in their order
 #     arms        which arm each of these was told to be
 #     sha256      the body that each of these had
@@ -38,11 +38,13 @@ use warnings;
 
 use AsyncUpload;
 use JSON::PP;
+use List::Util qw(max);
+use Time::HiRes qw(time);
 
 
 my $format = join ',', map { qq("$_->[0]":"\$$_->[1]") } (
     [id => 'http_x_id'], [tried => 'upstream_addr'],
-    [sent => 'upstream_bytes_sent'],
+    [sent => 'upstream_bytes_sent'], [took => 'upstream_response_time'],
     map { [$_ => "async_upload_$_"] }
         qw(execution success error fallback reason arm counted),
 );
@@ -156,14 +158,14 @@ END
 
 
 # $rollouts->begin(UPLOAD): sends it; returns it for finish().  An upload is
-# { to => NAME, [what => TEXT for Stub], [method], [headers], [body], [chunked],
-# [timeout] }; without a body it has a short one, with undef none.
+# { to => NAME, [what => TEXT for Stub], [method], [headers], [body],
+# [chunked] }; without a body it has a short one, with undef none.
 
 sub begin {
     my ($self, $upload) = @_;
 
     my %args = map { ($_ => $upload->{$_}) }
-                   grep { defined $upload->{$_} } qw(body chunked timeout);
+                   grep { defined $upload->{$_} } qw(body chunked);
 
     $args{body} = 'the body' if !exists $upload->{body};
 
@@ -186,8 +188,12 @@ sub begin {
 sub finish {
     my ($self, @uploads) = @_;
 
+    # where one is not answered in time the others have had theirs
+
+    my $end = time + $AsyncUpload::Deadline;
+
     my @answers = map {
-        read_response(delete $_->{socket}, $_->{timeout}, $_->{method})
+        read_response(delete $_->{socket}, max($end - time, 1), $_->{method})
     } @uploads;
 
     my $log = $self->log(@uploads);
@@ -202,7 +208,7 @@ sub finish {
         +{
             %$answer, %$line,
             tried => $self->names($line->{tried}),
-            sent => $line->{sent} =~ tr/,//dr,
+            map({ ($_ => $line->{$_} =~ tr/,//dr) } qw(sent took)),
             at => join(' ', map { $_->{stub} } @at),
             arms => join(' ', map { $_->{headers}{'x-arm'} // '' } @at),
             sha256 => join(' ', map { $_->{sha256} } @at),
