@@ -9,10 +9,10 @@ package Tls;
 #
 #     ... "server 127.0.0.1:" . $tls->port('a1') ...
 #
-#     my @handshakes = $tls->handshakes('a1');    # since the last call
+#     my @handshakes = $tls->handshakes('a1', 6);     # since the last call
 #
-# A handshake is { reused (a session), name (that was asked for), requests }; it
-# is known as soon as one of its requests was answered.  The certificates are of
+# A handshake is { reused (a session), name (that was asked for), requests }; so
+# many requests are waited for.  The certificates are of
 # names "SERVER.example", as "a1.example", signed by ->{dir}/conf/tls.pem.
 #
 # "drop" closes the connection to the client, and so does "stale"; of the other
@@ -122,11 +122,16 @@ sub port {
 
 
 sub handshakes {
-    my ($self, $name) = @_;
+    my ($self, $name, $requests) = @_;
 
-    my @lines = split /\n/, slurp("$self->{dir}/logs/$name.log");
-    my @new = splice @lines, $self->{read}{$name} // 0;
-    my (@order, %connections);
+    my (@new, @order, %connections);
+
+    wait_for {
+        my @lines = slurp("$self->{dir}/logs/$name.log") =~ /^(.*)\n/mg;
+
+        @new = splice @lines, $self->{read}{$name} // 0;
+        @new >= $requests;
+    } "$requests requests at $name";
 
     $self->{read}{$name} += @new;
 
