@@ -134,12 +134,13 @@ for my $name (qw(uploads more)) {
         settings clients arms forced fallback slots last_tick_age_s));
 
     keys_are($rollout->{settings}, 'settings', map { "async_upload$_" } '',
-        qw(_enabled _rollout _key _missing _hash _methods _fallback));
+        qw(_enabled _rollout _key _missing _hash _methods _fallback _tries
+           _timeout _failure));
 
     for (sort keys %{$rollout->{settings}}) {
         my $setting = $rollout->{settings}{$_};
 
-        ok(exists $setting->{value} || exists $setting->{value_bp},
+        ok((grep { exists $setting->{"value$_"} } '', qw(_bp _ms)),
             "$_ has a value");
         like($setting->{source}, qr/^(?:default|environment|nginx\.conf)$/,
             "$_ has a source");
@@ -190,7 +191,15 @@ is_deeply($settings->{async_upload_hash},
 is_deeply($settings->{async_upload_methods},
     { value => ['POST', 'PUT', 'PATCH'], source => 'default' }, 'the methods');
 is_deeply($settings->{async_upload_fallback},
-    { value => 'connect', source => 'default' }, 'the fallback');
+    { value => 'connect', replay => 'keyed', source => 'default' },
+    'the fallback');
+is_deeply($settings->{async_upload_tries},
+    { value => 1, source => 'default' }, 'the attempts');
+is_deeply($settings->{async_upload_timeout},
+    { value_ms => undef, connect_ms => undef, source => 'default' },
+    'the timeouts are the location\'s');
+is_deeply($settings->{async_upload_failure},
+    { value => ['500-599'], source => 'default' }, 'the failures');
 
 unlike($answer->{body}, qr/"-?\d+(?:\.\d+)?"/, 'no figure is a string');
 like($answer->{body}, qr/\}\n\z/, 'it ends with a line feed');
@@ -201,7 +210,10 @@ like($answer->{body}, qr/\}\n\z/, 'it ends with a line feed');
 --- http_config eval
 $::Stubs . ::rollout('uploads', $::On, $::Key, 'async_upload_rollout 0.07%;',
     'async_upload_missing random;', 'async_upload_hash split_clients;',
-    'async_upload_methods DELETE POST;', 'async_upload_fallback off;')
+    'async_upload_methods DELETE POST;',
+    'async_upload_fallback failure replay=always;', 'async_upload_tries 3;',
+    'async_upload_timeout 30s connect=500ms;',
+    'async_upload_failure 429 502-504 599;')
 --- steps
 my $settings = nginx->status('uploads')->{settings};
 
@@ -214,7 +226,13 @@ is($settings->{async_upload_hash}{value}, 'split_clients', 'the hash');
 is_deeply($settings->{async_upload_hash}{arguments}, [], 'no arguments');
 is("@{[sort @{$settings->{async_upload_methods}{value}}]}", 'DELETE POST',
     'the methods');
-is($settings->{async_upload_fallback}{value}, 'off', 'the fallback');
+is($settings->{async_upload_fallback}{value}, 'failure', 'the fallback');
+is($settings->{async_upload_fallback}{replay}, 'always', 'the replay');
+is($settings->{async_upload_tries}{value}, 3, 'the attempts');
+is_deeply([@{$settings->{async_upload_timeout}}{qw(value_ms connect_ms)}],
+    [30000, 500], 'the timeouts');
+is_deeply($settings->{async_upload_failure}{value}, ['429', '502-504', '599'],
+    'the failures are ranges of statuses');
 
 
 
