@@ -675,7 +675,7 @@ async_upload_fallback connect;  # here
 async_upload upload_async zone=uploads:1m;
 async_upload_fallback always;   # here
 --- emerg
-invalid value "always", it must be off or connect
+invalid value "always", it must be off, connect or failure
 
 
 
@@ -728,3 +728,564 @@ async_upload upload_async zone=uploads:1m;
 async_upload_key ${async_upload_bucket}; # here
 --- emerg
 invalid key "${async_upload_bucket}", it must not depend on the decision
+
+
+
+=== TEST 71: a fallback is no word that begins like one
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback fail;   # here
+--- emerg
+invalid value "fail", it must be off, connect or failure
+
+
+
+=== TEST 72: a fallback in capitals is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback FAILURE;   # here
+--- emerg
+invalid value "FAILURE", it must be off, connect or failure
+
+
+
+=== TEST 73: an unknown parameter of a fallback is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback failure keyed;   # here
+--- emerg
+invalid parameter "keyed"
+
+
+
+=== TEST 74: an unknown replay is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback failure replay=never;   # here
+--- emerg
+invalid parameter "replay=never", it must be replay=keyed or replay=always
+
+
+
+=== TEST 75: an empty replay is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback failure replay=;   # here
+--- emerg
+invalid parameter "replay=", it must be replay=keyed or replay=always
+
+
+
+=== TEST 76: a replay is no word that begins like one
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback failure replay=key;   # here
+--- emerg
+invalid parameter "replay=key", it must be replay=keyed or replay=always
+
+
+
+=== TEST 77: a replay beside "connect" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback connect replay=always;   # here
+--- emerg
+"replay=always" without "failure"
+
+
+
+=== TEST 78: a replay beside "off" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback off replay=keyed;   # here
+--- emerg
+"replay=keyed" without "failure"
+
+
+
+=== TEST 79: a fallback with a parameter twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback failure replay=keyed replay=keyed;   # here
+--- emerg
+invalid number of arguments in "async_upload_fallback" directive
+
+
+
+=== TEST 80: a fallback without a value is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback;   # here
+--- emerg
+invalid number of arguments in "async_upload_fallback" directive
+
+
+
+=== TEST 81: a fallback that is set twice is refused, with and without its parameter
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback failure replay=always;
+async_upload_fallback failure;  # here
+--- emerg
+"async_upload_fallback" directive is duplicate
+
+
+
+=== TEST 82: tries that are set twice are refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries 1;
+async_upload_tries 1;       # here
+--- emerg
+"async_upload_tries" directive is duplicate
+
+
+
+=== TEST 83: "0" is no number of tries
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries 0;   # here
+--- emerg
+invalid number "0", it must be from 1 to 100
+
+
+
+=== TEST 84: "101" is no number of tries
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries 101;   # here
+--- emerg
+invalid number "101", it must be from 1 to 100
+
+
+
+=== TEST 85: "-1" is no number of tries
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries -1;   # here
+--- emerg
+invalid number "-1", it must be from 1 to 100
+
+
+
+=== TEST 86: "1.5" is no number of tries
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries 1.5;   # here
+--- emerg
+invalid number "1.5", it must be from 1 to 100
+
+
+
+=== TEST 87: "2x" is no number of tries
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries 2x;   # here
+--- emerg
+invalid number "2x", it must be from 1 to 100
+
+
+
+=== TEST 88: "many" is no number of tries
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries many;   # here
+--- emerg
+invalid number "many", it must be from 1 to 100
+
+
+
+=== TEST 89: "18446744073709551617" is no number of tries
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries 18446744073709551617;   # here
+--- emerg
+invalid number "18446744073709551617", it must be from 1 to 100
+
+
+
+=== TEST 90: "" is no number of tries
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries "";   # here
+--- emerg
+invalid number "", it must be from 1 to 100
+
+
+
+=== TEST 91: two numbers of tries are refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_tries 1 2;   # here
+--- emerg
+invalid number of arguments in "async_upload_tries" directive
+
+
+
+=== TEST 92: a timeout that is set twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout 1s;
+async_upload_timeout connect=1s;     # here
+--- emerg
+"async_upload_timeout" directive is duplicate
+
+
+
+=== TEST 93: "0" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout 0;   # here
+--- emerg
+invalid time "0", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 94: "0ms" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout 0ms;   # here
+--- emerg
+invalid time "0ms", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 95: "connect=0" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout connect=0;   # here
+--- emerg
+invalid time "connect=0", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 96: "-1s" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout -1s;   # here
+--- emerg
+invalid time "-1s", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 97: "1.5s" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout 1.5s;   # here
+--- emerg
+invalid time "1.5s", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 98: "soon" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout soon;   # here
+--- emerg
+invalid time "soon", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 99: "connect=" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout connect=;   # here
+--- emerg
+invalid time "connect=", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 100: "connect=soon" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout connect=soon;   # here
+--- emerg
+invalid time "connect=soon", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 101: "connects=1s" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout connects=1s;   # here
+--- emerg
+invalid time "connects=1s", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 102: "" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout "";   # here
+--- emerg
+invalid time "", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 103: "9223372036854775807s" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout 9223372036854775807s;   # here
+--- emerg
+invalid time "9223372036854775807s", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 104: "1s1h" is no timeout
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout 1s1h;   # here
+--- emerg
+invalid time "1s1h", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 105: two times of a timeout are refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout 1s 2s;   # here
+--- emerg
+duplicate parameter "2s"
+
+
+
+=== TEST 106: two times for connecting are refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout connect=1s connect=1s;   # here
+--- emerg
+duplicate parameter "connect=1s"
+
+
+
+=== TEST 107: an invalid time after a valid one is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout 1s connect=0s;   # here
+--- emerg
+invalid time "connect=0s", it must be more than 0, as in 30s or connect=500ms
+
+
+
+=== TEST 108: a timeout of three times is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_timeout 1s connect=1s 1s;   # here
+--- emerg
+invalid number of arguments in "async_upload_timeout" directive
+
+
+
+=== TEST 109: failures that are set twice are refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 500;
+async_upload_failure 503;   # here
+--- emerg
+"async_upload_failure" directive is duplicate
+
+
+
+=== TEST 110: "399" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 399;   # here
+--- emerg
+invalid status "399", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 111: "600" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 600;   # here
+--- emerg
+invalid status "600", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 112: "200" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 200;   # here
+--- emerg
+invalid status "200", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 113: "5xx" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 5xx;   # here
+--- emerg
+invalid status "5xx", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 114: "500-" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 500-;   # here
+--- emerg
+invalid status "500-", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 115: "-500" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure -500;   # here
+--- emerg
+invalid status "-500", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 116: "-" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure -;   # here
+--- emerg
+invalid status "-", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 117: "503-500" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 503-500;   # here
+--- emerg
+invalid status "503-500", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 118: "500-600" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 500-600;   # here
+--- emerg
+invalid status "500-600", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 119: "399-500" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 399-500;   # here
+--- emerg
+invalid status "399-500", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 120: "500-502-504" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 500-502-504;   # here
+--- emerg
+invalid status "500-502-504", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 121: "" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure "";   # here
+--- emerg
+invalid status "", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 122: "500,503" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 500,503;   # here
+--- emerg
+invalid status "500,503", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 123: "18446744073709552116" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 18446744073709552116;   # here
+--- emerg
+invalid status "18446744073709552116", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 124: "-1-500" is no status of failures
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure -1-500;   # here
+--- emerg
+invalid status "-1-500", it must be from 400 to 599, as in 503 or 500-599
+
+
+
+=== TEST 125: a status of failures that is named twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 503 429 503;   # here
+--- emerg
+duplicate status 503 in "503"
+
+
+
+=== TEST 126: a status of failures within a range that was named is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure 500-504 502-510;   # here
+--- emerg
+duplicate status 502 in "502-510"
+
+
+
+=== TEST 127: failures without a status are refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_failure;   # here
+--- emerg
+invalid number of arguments in "async_upload_failure" directive
+
+
+
+=== TEST 128: "async_upload_tries" without a rollout is refused
+--- directives
+async_upload_tries 2;   # here
+--- emerg
+"async_upload_tries" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 129: "async_upload_timeout" without a rollout is refused
+--- directives
+async_upload_timeout 1s;   # here
+--- emerg
+"async_upload_timeout" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 130: "async_upload_failure" without a rollout is refused
+--- directives
+async_upload_failure 503;   # here
+--- emerg
+"async_upload_failure" without "async_upload" in upstream "uploads"
+
+
+
+=== TEST 131: every setting of the fallback is taken
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback failure replay=always;
+async_upload_tries 100;
+async_upload_timeout connect=500ms 1h;
+async_upload_failure 400-599;
+
+
+
+=== TEST 132: a range of one status is taken, and those beside each other
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_fallback failure replay=keyed;
+async_upload_tries 1;
+async_upload_timeout 1ms;
+async_upload_failure 503-503 504-505 502 400 599;

@@ -71,6 +71,36 @@ sub share {
 }
 
 
+# What it says of those of the fallback, as "value source".
+
+sub fallback {
+    my ($rollout) = @_;
+
+    my $settings = $rollout->{settings};
+    my $mode = $settings->{async_upload_fallback};
+    my $tries = $settings->{async_upload_tries};
+    my $timeout = $settings->{async_upload_timeout};
+
+    return join ', ',
+        "$mode->{value} $mode->{replay} $mode->{source}",
+        "$tries->{value} $tries->{source}",
+        join(' ', map { $_ // 'null' }
+                      @$timeout{qw(value_ms connect_ms source)});
+}
+
+
+sub falls_back {
+    my ($title, $env, $directives, $expected) = @_;
+
+    my %env = map { ("ASYNC_UPLOAD_$_" => $env->{$_}) } keys %$env;
+    my $nginx = start(\%env, @$directives);
+
+    is(fallback($nginx->status('uploads')), $expected, $title);
+
+    $nginx->stop;
+}
+
+
 # Starts nginx and compares with what is in force, too.
 
 sub settles {
@@ -196,9 +226,87 @@ pass('without a rollout no value is refused');
 $nginx->stop;
 
 
+# The fallback.
+
+falls_back('no variable of the fallback', {}, [],
+    'connect keyed default, 1 default, null null default');
+
+falls_back('empty variables of the fallback',
+    { FALLBACK => '', MAX_RETRIES => '', TIMEOUT => '' }, [],
+    'connect keyed default, 1 default, null null default');
+
+falls_back('FALLBACK=true, retries and a time in seconds',
+    { FALLBACK => 'true', MAX_RETRIES => '3', TIMEOUT => '30' }, [],
+    'failure keyed environment, 4 environment, 30000 null environment');
+
+falls_back('FALLBACK=false, no retries and a time in milliseconds',
+    { FALLBACK => 'false', MAX_RETRIES => '0', TIMEOUT => '500ms' }, [],
+    'off keyed environment, 1 environment, 500 null environment');
+
+falls_back('FALLBACK=1, the most retries and a time in two units',
+    { FALLBACK => '1', MAX_RETRIES => '99', TIMEOUT => '1m30s' }, [],
+    'failure keyed environment, 100 environment, 90000 null environment');
+
+falls_back('FALLBACK=OFF alone', { FALLBACK => 'OFF' }, [],
+    'off keyed environment, 1 default, null null default');
+
+falls_back('directives beside variables of the fallback',
+    { FALLBACK => 'true', MAX_RETRIES => '3', TIMEOUT => '30' },
+    ['async_upload_fallback connect;', 'async_upload_tries 2;',
+     'async_upload_timeout 7s connect=1s;'],
+    'connect keyed nginx.conf, 2 nginx.conf, 7000 1000 nginx.conf');
+
+falls_back('a directive for how to replay beside FALLBACK=false',
+    { FALLBACK => 'false' }, ['async_upload_fallback failure replay=always;'],
+    'failure always nginx.conf, 1 default, null null default');
+
+
+# It is in force: async closes the connection, and the body is of a PUT.
+
+my $closed = free_port();
+
+for (['true', 201], ['false', 502]) {
+    my ($value, $status) = @$_;
+
+    my $nginx = AsyncUpload->start(
+        port => $port, env => { ASYNC_UPLOAD_FALLBACK => $value },
+        http => conf('async_upload_enabled on; async_upload_rollout 100%;')
+                =~ s/server 127\.0\.0\.1:$async/server 127.0.0.1:$closed/r
+                . "server { listen 127.0.0.1:$closed; return 444; }");
+
+    my $answer = $nginx->request('PUT', '/', body => 'x');
+
+    is($answer->{status}, $status, "FALLBACK=$value is in force");
+
+    $nginx->stop(qr/upstream prematurely closed connection/);
+}
+
+for my $value ('yes', 'connect', 'failure', '2', 'true ') {
+    refused({ ASYNC_UPLOAD_FALLBACK => $value }, 'ASYNC_UPLOAD_FALLBACK',
+        'true, false, on, off, 1 or 0');
+}
+
+for my $value ('100', '-1', '1.5', 'many', ' 1', '18446744073709551617') {
+    refused({ ASYNC_UPLOAD_MAX_RETRIES => $value }, 'ASYNC_UPLOAD_MAX_RETRIES',
+        'from 0 to 99');
+}
+
+for my $value ('0', '0ms', '-1', '1.5', 'soon', '30 s', '9223372036854775807')
+{
+    refused({ ASYNC_UPLOAD_TIMEOUT => $value }, 'ASYNC_UPLOAD_TIMEOUT',
+        'a time of more than 0, in seconds or as in 500ms');
+}
+
+refused({ ASYNC_UPLOAD_TIMEOUT => 'soon' }, 'ASYNC_UPLOAD_TIMEOUT',
+    'a time of more than 0, in seconds or as in 500ms',
+    'async_upload_timeout 1s;');
+
+
 # The variables last as long as the process.
 
-my %env = (ASYNC_UPLOAD_ENABLED => 'on', ASYNC_UPLOAD_ROLLOUT => '25');
+my %env = (ASYNC_UPLOAD_ENABLED => 'on', ASYNC_UPLOAD_ROLLOUT => '25',
+           ASYNC_UPLOAD_FALLBACK => 'true', ASYNC_UPLOAD_MAX_RETRIES => '3',
+           ASYNC_UPLOAD_TIMEOUT => '30');
 
 sub lasts {
     my ($rollout, $title) = @_;
@@ -206,6 +314,10 @@ sub lasts {
     is(flag($rollout), 'on environment', "the flag outlasts $title");
     is(share($rollout), '2500 environment', "the share outlasts $title");
     is($rollout->{share_bp}, 2500, 'and is in force');
+
+    is(fallback($rollout), 'failure keyed environment, 4 environment,'
+                           . ' 30000 null environment',
+        "the fallback outlasts $title");
 }
 
 $nginx = start(\%env);
@@ -242,7 +354,7 @@ $nginx->stop;
 # A new binary is started with what "env" names, and so is the module's; the
 # sanitizers' is there for their sake.
 
-for my $main ('', 'env ASYNC_UPLOAD_ENABLED; env ASYNC_UPLOAD_ROLLOUT;') {
+for my $main ('', join ' ', map { "env $_;" } sort keys %env) {
 
     $nginx = AsyncUpload->start(
         http => conf(), port => $port, env => \%env,
