@@ -1,0 +1,445 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#include <math.h>
+#include <string.h>
+
+#include "ngx_http_async_upload_stats.h"
+
+
+#define NGX_HTTP_ASYNC_UPLOAD_STATS_FIRST   0.5     /* stake of a bet */
+#define NGX_HTTP_ASYNC_UPLOAD_STATS_LATER   0.5     /* in a whole horizon */
+#define NGX_HTTP_ASYNC_UPLOAD_STATS_CLAMP   600.0   /* ln, of one tick */
+#define NGX_HTTP_ASYNC_UPLOAD_STATS_RATIO   1e6     /* cap to threshold */
+#define NGX_HTTP_ASYNC_UPLOAD_STATS_MAX     1e30    /* e^600 times that, and
+                                                       RATIO, is finite */
+
+
+/* the ends of an interval are found below and above the observed rate */
+
+typedef struct {
+    double  bad;
+    double  good;
+    double  bound;    /* of the logarithm of the likelihood, from below */
+} ngx_http_async_upload_stats_likely_t;
+
+
+static double ngx_http_async_upload_stats_clamp(double x, double low,
+    double high, double other);
+static double ngx_http_async_upload_stats_lgamma(double x);
+static int ngx_http_async_upload_stats_inside(
+    const ngx_http_async_upload_stats_likely_t *likely, double p);
+static double ngx_http_async_upload_stats_bisect(
+    const ngx_http_async_upload_stats_likely_t *likely, double inside,
+    double outside);
+static void ngx_http_async_upload_stats_multiply(double *dst,
+    const double *a, const double *b, const double *next, unsigned c);
+
+
+/* by how much the odds of a failure exceed those at p0, if a bettor is right */
+
+static const double
+    ngx_http_async_upload_stats_odds[NGX_HTTP_ASYNC_UPLOAD_STATS_BETS] =
+{
+    1.25, 1.5, 2, 3, 4, 6, 9, 14, 25, 60, 200, 1000
+};
+
+
+void
+ngx_http_async_upload_stats_init(ngx_http_async_upload_stats_bet_t *bet,
+    double p0, double horizon, double threshold)
+{
+    double    m;
+    unsigned  i;
+
+    p0 = ngx_http_async_upload_stats_clamp(p0, 0, 1, 1);
+    threshold = ngx_http_async_upload_stats_clamp(threshold, 1,
+                                            NGX_HTTP_ASYNC_UPLOAD_STATS_MAX, 1);
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_STATS_BETS; i++) {
+        m = ngx_http_async_upload_stats_odds[i];
+
+        /*
+         * With q = m p0 / (1 - p0 + m p0) the quotients that are needed are
+         * q / p0 = 1 / (1 - (1 - p0)(1 - 1/m)) and (1 - q) / (1 - p0) =
+         * 1 / (1 + (m - 1) p0), which lose nothing at either end of p0.
+         */
+
+        bet->rate[i] = m * p0 / (1 + (m - 1) * p0);
+        bet->bad[i] = -log1p(-(1 - p0) * (1 - 1 / m));
+        bet->good[i] = -log1p((m - 1) * p0);
+    }
+
+    bet->stake = (horizon >= 1) ? NGX_HTTP_ASYNC_UPLOAD_STATS_LATER / horizon
+                                : 0;
+    bet->cap = NGX_HTTP_ASYNC_UPLOAD_STATS_RATIO * threshold;
+}
+
+
+void
+ngx_http_async_upload_stats_reset(ngx_http_async_upload_stats_sh_t *sh)
+{
+    memset(sh, 0, sizeof(ngx_http_async_upload_stats_sh_t));
+}
+
+
+void
+ngx_http_async_upload_stats_tick(const ngx_http_async_upload_stats_bet_t *bet,
+    ngx_http_async_upload_stats_sh_t *sh, uint64_t bad, uint64_t good)
+{
+    double    x, nbad, ngood, stake, max;
+    unsigned  i;
+
+    if (bad == 0 && good == 0) {
+        return;
+    }
+
+    stake = (sh->ticks == 0) ? NGX_HTTP_ASYNC_UPLOAD_STATS_FIRST : bet->stake;
+
+    sh->ticks++;
+
+    nbad = (double) bad;
+    ngood = (double) good;
+    max = 0;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_STATS_BETS; i++) {
+        x = nbad * bet->bad[i] + ngood * bet->good[i];
+
+        if (x > NGX_HTTP_ASYNC_UPLOAD_STATS_CLAMP) {
+            x = NGX_HTTP_ASYNC_UPLOAD_STATS_CLAMP;
+        }
+
+        sh->held[i] = (sh->held[i] + stake) * exp(x);
+
+        if (sh->held[i] > max) {
+            max = sh->held[i];
+        }
+    }
+
+    if (max > bet->cap) {
+        x = bet->cap / max;
+
+        for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_STATS_BETS; i++) {
+            sh->held[i] *= x;
+        }
+    }
+}
+
+
+double
+ngx_http_async_upload_stats_evidence(const ngx_http_async_upload_stats_sh_t *sh)
+{
+    double    sum;
+    unsigned  i;
+
+    sum = 0;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_STATS_BETS; i++) {
+        sum += sh->held[i];
+    }
+
+    return sum / NGX_HTTP_ASYNC_UPLOAD_STATS_BETS;
+}
+
+
+double
+ngx_http_async_upload_stats_rate(const ngx_http_async_upload_stats_bet_t *bet,
+    const ngx_http_async_upload_stats_sh_t *sh)
+{
+    double    sum, weighed;
+    unsigned  i;
+
+    sum = 0;
+    weighed = 0;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_STATS_BETS; i++) {
+        sum += sh->held[i];
+        weighed += sh->held[i] * bet->rate[i];
+    }
+
+    return (sum > 0) ? weighed / sum : 0;
+}
+
+
+ngx_http_async_upload_stats_verdict_e
+ngx_http_async_upload_stats_verdict(
+    const ngx_http_async_upload_stats_rule_t *rule,
+    ngx_http_async_upload_stats_rule_sh_t *sh, double evidence, double rate,
+    uint64_t bad, uint64_t now_ms)
+{
+    uint64_t  age_ms;
+
+    sh->failures += bad;
+
+    if (!(evidence >= rule->threshold && rate > rule->limit)) {
+        sh->pending = 0;
+        sh->confirmed = 0;
+
+        return (evidence >= rule->threshold)
+               ? NGX_HTTP_ASYNC_UPLOAD_STATS_REVIEW
+               : NGX_HTTP_ASYNC_UPLOAD_STATS_NONE;
+    }
+
+    /* only failures begin and confirm */
+
+    if (bad != 0) {
+
+        if (!sh->pending) {
+            sh->pending = 1;
+            sh->since_ms = now_ms;
+
+        } else {
+            age_ms = (now_ms > sh->since_ms) ? now_ms - sh->since_ms : 0;
+
+            if (age_ms >= rule->confirm_ms && sh->failures >= rule->min_fail) {
+                sh->confirmed = 1;
+            }
+        }
+    }
+
+    return sh->confirmed ? NGX_HTTP_ASYNC_UPLOAD_STATS_ROLLBACK
+                         : NGX_HTTP_ASYNC_UPLOAD_STATS_PENDING;
+}
+
+
+void
+ngx_http_async_upload_stats_interval(uint64_t n, uint64_t f, double alpha,
+    double *low, double *high)
+{
+    double                                observed;
+    ngx_http_async_upload_stats_likely_t  likely;
+
+    if (f > n) {
+        f = n;
+    }
+
+    *low = 0;
+    *high = 1;
+
+    if (n == 0 || !(alpha > 0)) {
+        return;
+    }
+
+    if (alpha > 1) {
+        alpha = 1;
+    }
+
+    likely.bad = (double) f;
+    likely.good = (double) (n - f);
+
+    /*
+     * Inside is each p whose likelihood, p^f (1 - p)^(n - f), is more than
+     * alpha times its mean over the prior, B(f + 1/2, n - f + 1/2) /
+     * B(1/2, 1/2); the denominator is pi.
+     */
+
+    likely.bound = ngx_http_async_upload_stats_lgamma(likely.bad + 0.5)
+                   + ngx_http_async_upload_stats_lgamma(likely.good + 0.5)
+                   - ngx_http_async_upload_stats_lgamma((double) n + 1)
+                   - log(acos(-1)) + log(alpha);
+
+    observed = likely.bad / (double) n;
+
+    if (f != 0) {
+        *low = ngx_http_async_upload_stats_bisect(&likely, observed, 0);
+    }
+
+    if (f != n) {
+        *high = ngx_http_async_upload_stats_bisect(&likely, observed, 1);
+    }
+}
+
+
+/*
+ * Let s(i) be the probability of no run in i events, 1 for i < c.  The run
+ * ends first at event c with p^c, later at i + c + 1 with s(i) (1 - p) p^c, so
+ * the result is p^c (1 + (1 - p) sum of s(i), i < n - c).
+ *
+ * s is a linear recurrence: s(i) = (1 - p) sum of p^j s(i - 1 - j), j < c.
+ * With x for the shift, x^i can be reduced to a polynomial of degree c - 1,
+ * the sum of whose coefficients then is s(i).  Power and sum of powers are
+ * doubled along the bits of n - c.  All terms are positive: nothing cancels.
+ */
+
+double
+ngx_http_async_upload_stats_run(double p, uint64_t n, uint64_t c)
+{
+    int       bit;
+    double    first, sum, last;
+    double    next[NGX_HTTP_ASYNC_UPLOAD_STATS_RUN];
+    double    power[NGX_HTTP_ASYNC_UPLOAD_STATS_RUN];
+    double    powers[NGX_HTTP_ASYNC_UPLOAD_STATS_RUN];
+    double    product[NGX_HTTP_ASYNC_UPLOAD_STATS_RUN];
+    uint64_t  rest;
+    unsigned  i, k;
+
+    p = ngx_http_async_upload_stats_clamp(p, 0, 1, 1);
+
+    if (c == 0) {
+        return 1;
+    }
+
+    if (n < c) {
+        return 0;
+    }
+
+    first = pow(p, (double) c);
+    rest = n - c;
+
+    if (c > NGX_HTTP_ASYNC_UPLOAD_STATS_RUN) {
+        return fmin(1, first * (1 + (1 - p) * (double) rest));
+    }
+
+    k = (unsigned) c;
+
+    /* x^k is the sum of next[i] x^i */
+
+    next[k - 1] = 1 - p;
+
+    for (i = k - 1; i-- > 0; ) {
+        next[i] = next[i + 1] * p;
+    }
+
+    /* x^0, and the sum of none */
+
+    memset(power, 0, sizeof(power));
+    memset(powers, 0, sizeof(powers));
+    power[0] = 1;
+
+    for (bit = 63; bit >= 0; bit--) {
+
+        ngx_http_async_upload_stats_multiply(product, powers, power, next, k);
+
+        for (i = 0; i < k; i++) {
+            powers[i] += product[i];
+        }
+
+        ngx_http_async_upload_stats_multiply(power, power, power, next, k);
+
+        if (!(rest >> bit & 1)) {
+            continue;
+        }
+
+        for (i = 0; i < k; i++) {
+            powers[i] += power[i];
+        }
+
+        last = power[k - 1];
+
+        for (i = k - 1; i > 0; i--) {
+            power[i] = power[i - 1] + last * next[i];
+        }
+
+        power[0] = last * next[0];
+    }
+
+    sum = 0;
+
+    for (i = 0; i < k; i++) {
+        sum += powers[i];
+    }
+
+    return fmin(1, first * (1 + (1 - p) * sum));
+}
+
+
+static double
+ngx_http_async_upload_stats_clamp(double x, double low, double high,
+    double other)
+{
+    if (isnan(x)) {
+        return other;
+    }
+
+    return (x < low) ? low : (x > high) ? high : x;
+}
+
+
+/* without the global that lgamma() leaves its sign in */
+
+static double
+ngx_http_async_upload_stats_lgamma(double x)
+{
+    int  sign;
+
+    return lgamma_r(x, &sign);
+}
+
+
+static int
+ngx_http_async_upload_stats_inside(
+    const ngx_http_async_upload_stats_likely_t *likely, double p)
+{
+    double  x;
+
+    x = 0;
+
+    if (likely->bad > 0) {
+        x += likely->bad * log(p);
+    }
+
+    if (likely->good > 0) {
+        x += likely->good * log1p(-p);
+    }
+
+    return x > likely->bound;
+}
+
+
+/*
+ * Halves until there is no number in between: some 60 steps, at most the 1100
+ * that lead to the least number above 0.
+ */
+
+static double
+ngx_http_async_upload_stats_bisect(
+    const ngx_http_async_upload_stats_likely_t *likely, double inside,
+    double outside)
+{
+    double  middle;
+
+    for ( ;; ) {
+        middle = (inside + outside) / 2;
+
+        if (middle == inside || middle == outside) {
+            return outside;
+        }
+
+        if (ngx_http_async_upload_stats_inside(likely, middle)) {
+            inside = middle;
+
+        } else {
+            outside = middle;
+        }
+    }
+}
+
+
+/* dst may be a or b; all have "c" coefficients */
+
+static void
+ngx_http_async_upload_stats_multiply(double *dst, const double *a,
+    const double *b, const double *next, unsigned c)
+{
+    double    product[2 * NGX_HTTP_ASYNC_UPLOAD_STATS_RUN];
+    unsigned  i, j;
+
+    memset(product, 0, sizeof(product));
+
+    for (i = 0; i < c; i++) {
+        for (j = 0; j < c; j++) {
+            product[i + j] += a[i] * b[j];
+        }
+    }
+
+    for (i = 2 * c - 2; i >= c; i--) {
+        for (j = 0; j < c; j++) {
+            product[i - c + j] += product[i] * next[j];
+        }
+    }
+
+    memcpy(dst, product, c * sizeof(double));
+}
