@@ -65,7 +65,7 @@ sub accounted {
 
     my $rows = 0;
 
-    $rows += $_ for $output =~ /^\w+: (\d+) rows passed$/mg;
+    $rows += $_ for $output =~ /^\w+: (\d+) rows passed(?:, by .+)?$/mg;
     $rows += $_ for $output =~ /^(\d+) rows of \w+ not built yet:/mg;
 
     return $rows;
@@ -100,11 +100,21 @@ for my $name (grep { !/^meta$|_defaults$/ } keys %$stats) {
 diag($output) if !is($status, 0, 'no statistic differs from the vectors');
 is(accounted($output), $rows, 'every row of statistics is accounted');
 
-for my $name ('hist_index', 'hist_quantile') {
+for my $name ('hist_index', 'hist_quantile', 'detector', 'rule',
+              'rate_interval', 'run_prob')
+{
     my $rows = @{$stats->{$name}};
 
     like($output, qr/^\Q$name\E: $rows rows passed$/m,
         "all rows of $name were run");
+}
+
+for my $name ('truncated_beta_optional', 'published_checks') {
+    my $section = $stats->{$name};
+    my $rows = ref $section eq 'ARRAY' ? @$section : keys %$section;
+
+    like($output, qr/^\Q$name\E: $rows rows passed, by the tests' own/m,
+        "all rows of $name were run, and are said to check the tests");
 }
 
 
@@ -167,6 +177,77 @@ for my $what ('total', 'delta') {
 
     $expect->{'0.95'} = $value;
 }
+
+
+# Wrong statistics: each figure of a row, by a bit more than is allowed.
+
+sub number_at {
+    my ($row, @path) = @_;
+
+    my $last = pop @path;
+
+    for (@path) {
+        $row = ref $row eq 'ARRAY' ? $row->[$_] : $row->{$_};
+    }
+
+    return ref $row eq 'ARRAY' ? \$row->[$last] : \$row->{$last};
+}
+
+for my $case (['detector', 1, 'expect', 'e'],
+              ['detector', 8, 'expect', 'e_max'],
+              ['detector', 4, 'expect', 'rate'],
+              ['detector', 0, 'expect', 'S', 11],
+              ['detector', 3, 'expect', 'active_ticks'],
+              ['detector', 0, 'expect', 'first_tick_e_ge_threshold'],
+              ['rule', 1, 'expect', 'transitions', 1, 0],
+              ['rate_interval', 3, 'lo'],
+              ['rate_interval', 3, 'hi'],
+              ['run_prob', 2, 'prob'],
+              ['truncated_beta_optional', 0, 'log_e'])
+{
+    my ($name, $n, @path) = @$case;
+    my $number = number_at($stats->{$name}[$n], @path);
+    my $value = $$number;
+
+    $$number = $value =~ /^\d+$/ ? $value + 1 : $value * (1 + 1e-8);
+
+    ($status, $output) = run_vectors(file_of('wrong', encode_json($stats)));
+
+    is($status, 1, "$name: a wrong @path fails");
+    like($output, qr/^mismatch: $name, row $n: /m, 'and the row is named');
+
+    $$number = $value;
+}
+
+for my $case (['confseq', 2, 'value'],
+              ['confseq', 5, 'value', 0],
+              ['confseq', 7, 'value', 2],
+              ['optimizely_ssrm', 'log_marginal_M1', 3],
+              ['kayenta', 'mann_whitney_95ci', 'estimate'],
+              ['sre_workbook', 1, 'burn'])
+{
+    my ($name, @path) = @$case;
+    my $number = number_at($stats->{published_checks}{$name}, @path);
+    my $value = $$number;
+
+    $$number = $value + 1e-5;
+
+    ($status, $output) = run_vectors(file_of('wrong', encode_json($stats)));
+
+    is($status, 1, "published: a wrong @path of $name fails");
+    like($output, qr/^mismatch: published_checks, $name: /m,
+        'and the figure is named');
+
+    $$number = $value;
+}
+
+$stats->{rule}[0]{expect}{final} = 'review';
+
+($status, $output) = run_vectors(file_of('wrong', encode_json($stats)));
+
+is($status, 1, 'a wrong verdict fails');
+
+$stats->{rule}[0]{expect}{final} = 'rollback';
 
 
 # What is not there yet.
