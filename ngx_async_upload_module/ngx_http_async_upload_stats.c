@@ -18,18 +18,21 @@
                                                        RATIO, is finite */
 
 
-/* the ends of an interval are found below and above the observed rate */
+/* what has been seen, and how much less likely than that is still likely */
 
 typedef struct {
     double  bad;
     double  good;
-    double  bound;    /* of the logarithm of the likelihood, from below */
+    double  observed;    /* bad / (bad + good) */
+    double  bound;       /* ln, below 0 */
 } ngx_http_async_upload_stats_likely_t;
 
 
 static double ngx_http_async_upload_stats_clamp(double x, double low,
     double high, double other);
-static double ngx_http_async_upload_stats_lgamma(double x);
+static double ngx_http_async_upload_stats_stirling(double x, double shift);
+static double ngx_http_async_upload_stats_gain(double count, double p,
+    double observed, double difference);
 static int ngx_http_async_upload_stats_inside(
     const ngx_http_async_upload_stats_likely_t *likely, double p);
 static double ngx_http_async_upload_stats_bisect(
@@ -209,7 +212,6 @@ void
 ngx_http_async_upload_stats_interval(uint64_t n, uint64_t f, double alpha,
     double *low, double *high)
 {
-    double                                observed;
     ngx_http_async_upload_stats_likely_t  likely;
 
     if (f > n) {
@@ -229,26 +231,28 @@ ngx_http_async_upload_stats_interval(uint64_t n, uint64_t f, double alpha,
 
     likely.bad = (double) f;
     likely.good = (double) (n - f);
+    likely.observed = likely.bad / (double) n;
 
     /*
      * Inside is each p whose likelihood, p^f (1 - p)^(n - f), is more than
      * alpha times its mean over the prior, B(f + 1/2, n - f + 1/2) /
-     * B(1/2, 1/2); the denominator is pi.
+     * B(1/2, 1/2); the denominator is pi.  Both are divided by the likelihood
+     * of f / n, or large counts would leave no digits of their difference.
      */
 
-    likely.bound = ngx_http_async_upload_stats_lgamma(likely.bad + 0.5)
-                   + ngx_http_async_upload_stats_lgamma(likely.good + 0.5)
-                   - ngx_http_async_upload_stats_lgamma((double) n + 1)
-                   - log(acos(-1)) + log(alpha);
-
-    observed = likely.bad / (double) n;
+    likely.bound = log(alpha) - log(acos(-1))
+                   + ngx_http_async_upload_stats_stirling(likely.bad, 0.5)
+                   + ngx_http_async_upload_stats_stirling(likely.good, 0.5)
+                   - ngx_http_async_upload_stats_stirling((double) n, 1);
 
     if (f != 0) {
-        *low = ngx_http_async_upload_stats_bisect(&likely, observed, 0);
+        *low = ngx_http_async_upload_stats_bisect(&likely, likely.observed,
+                                                  0);
     }
 
     if (f != n) {
-        *high = ngx_http_async_upload_stats_bisect(&likely, observed, 1);
+        *high = ngx_http_async_upload_stats_bisect(&likely, likely.observed,
+                                                   1);
     }
 }
 
@@ -358,14 +362,53 @@ ngx_http_async_upload_stats_clamp(double x, double low, double high,
 }
 
 
-/* without the global that lgamma() leaves its sign in */
+/*
+ * ln(Gamma(x + shift)) - x ln(x) + x, where shift is 1/2 or 1: a small number
+ * that Stirling's series has without the difference of large ones.
+ */
 
 static double
-ngx_http_async_upload_stats_lgamma(double x)
+ngx_http_async_upload_stats_stirling(double x, double shift)
 {
-    int  sign;
+    int     sign;
+    double  y;
 
-    return lgamma_r(x, &sign);
+    if (x < 100) {
+
+        /* lgamma() would leave the sign in a global */
+
+        return lgamma_r(x + shift, &sign) - (x > 0 ? x * log(x) : 0) + x;
+    }
+
+    y = 1 / (x * x);
+
+    /* acos(-1) is pi */
+
+    if (shift == 1) {
+        return 0.5 * log(2 * acos(-1) * x)
+               + (1 / 12.0 - (1 / 360.0 - y / 1260) * y) / x;
+    }
+
+    return 0.5 * log(2 * acos(-1))
+           - (1 / 24.0 - (7 / 2880.0 - y * 31 / 40320) * y) / x;
+}
+
+
+/*
+ * By how much "count" events of the probability "p" are more likely than if it
+ * were the observed one, as a logarithm; "difference" is p - observed.
+ */
+
+static double
+ngx_http_async_upload_stats_gain(double count, double p, double observed,
+    double difference)
+{
+    if (count > 0) {
+        return count * (fabs(difference) < 0.5 * observed
+                        ? log1p(difference / observed) : log(p / observed));
+    }
+
+    return 0;
 }
 
 
@@ -373,19 +416,16 @@ static int
 ngx_http_async_upload_stats_inside(
     const ngx_http_async_upload_stats_likely_t *likely, double p)
 {
-    double  x;
+    double  difference;
 
-    x = 0;
+    difference = p - likely->observed;
 
-    if (likely->bad > 0) {
-        x += likely->bad * log(p);
-    }
-
-    if (likely->good > 0) {
-        x += likely->good * log1p(-p);
-    }
-
-    return x > likely->bound;
+    return ngx_http_async_upload_stats_gain(likely->bad, p, likely->observed,
+                                            difference)
+           + ngx_http_async_upload_stats_gain(likely->good, 1 - p,
+                                              1 - likely->observed,
+                                              -difference)
+           > likely->bound;
 }
 
 

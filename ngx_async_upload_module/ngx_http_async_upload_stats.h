@@ -186,9 +186,8 @@ ngx_http_async_upload_stats_verdict_e ngx_http_async_upload_stats_verdict(
  * looked at as often as one likes.  alpha is 0..1: at 0 and where it is no
  * number the interval is 0..1, over 1 is taken for 1.
  *
- * The interval always holds f / n, and grows as alpha falls.  Up to n = 1e9
- * its ends are exact to some 1e-9 of themselves; far beyond they are
- * approximate.
+ * The interval always holds f / n, and grows as alpha falls.  Its ends are
+ * exact to some 1e-14 of themselves, for all counts.
  *
  * Context: any process; some microseconds, so not for each request.
  * Returns: nothing; 0 <= low <= high <= 1, also for n = 0.
@@ -204,7 +203,7 @@ void ngx_http_async_upload_stats_interval(uint64_t n, uint64_t f,
  * if it is no number.
  *
  * The time does not depend on n but for its logarithm, and grows with the
- * square of c.  The relative error is about n times 2e-16.  For c above
+ * square of c.  The relative error is at most about n times 2e-16.  For c above
  * STATS_RUN it is an upper bound: n - c + 1 ways to have the run.
  *
  * Returns: 0..1; 1 if c is 0.

@@ -754,6 +754,32 @@ test_interval(void)
 
     tap_ok(ordered, "also at the largest counts and the least alpha");
 
+    /*
+     * Closed forms for large n, where 2 Gamma(n / 2 + 1/2)^2 / Gamma(n + 1)
+     * and the like have become simple: no failures, and just as many as
+     * successes.
+     */
+
+    ends = 1;
+
+    for (p = 1e10; p < 1e15; p *= 10) {
+        stats_interval((uint64_t) p, 0, 0.05, &low, &high);
+        ends &= (low == 0 && near(high, -expm1((log(0.05) - log(M_PI * p) / 2)
+                                               / p), 1e-9));
+
+        stats_interval((uint64_t) p, (uint64_t) p / 2, 0.05, &low, &high);
+        l = sqrt(-expm1(2 * (log(0.05) - log(M_PI * p / 2) / 2) / p)) / 2;
+        ends &= (near(high - 0.5, l, 1e-6) && near(0.5 - low, l, 1e-6));
+    }
+
+    tap_ok(ends, "the largest counts lose no digits");
+
+    /* of one event the mixture is 1 / (2 p) */
+
+    stats_interval(1, 1, 1e-300, &low, &high);
+    tap_ok(near(low, 5e-301, 1e-12) && high == 1,
+           "nor does the least end");
+
     stats_interval(0, 0, 0.05, &low, &high);
     tap_ok(low == 0 && high == 1, "no events say nothing");
 
@@ -919,7 +945,15 @@ test_run(void)
     tap_ok(near(p, 1 - exp(-1e12 * pow(0.002, 5) * 0.998), 1e-3),
            "in 1e12 events: as a Poisson process of runs");
 
-    tap_ok(stats_run(0.5, UINT64_MAX, 3) == 1
+    bound = 1;
+
+    for (i = 0; i < 2000; i++) {
+        n = 1 + (unsigned) tap_below(1000000);
+        got = stats_run(uniform(), n, 1 + tap_below(8));
+        bound &= (got >= 0 && got <= 1);
+    }
+
+    tap_ok(bound && stats_run(0.5, UINT64_MAX, 3) == 1
            && stats_run(1e-12, UINT64_MAX, 1) > 1 - 1e-6
            && stats_run(0.5, UINT64_MAX, RUN) <= 1,
            "also in the largest number of events it is at most 1");
