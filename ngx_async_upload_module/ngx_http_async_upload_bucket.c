@@ -11,7 +11,7 @@
 #include "ngx_http_async_upload_bucket.h"
 
 
-#define NGX_HTTP_ASYNC_UPLOAD_BUCKET_MURMUR  UINT32_C(0x5bd1e995)
+#define NGX_HTTP_ASYNC_UPLOAD_BUCKET_FNV  UINT32_C(0x811c9dc5)
 
 
 typedef struct {
@@ -23,10 +23,18 @@ typedef struct {
 } ngx_http_async_upload_bucket_mode_t;
 
 
+static int ngx_http_async_upload_bucket_init_digest(
+    ngx_http_async_upload_hash_t *h, const char *name,
+    const ngx_http_async_upload_arg_t *args, unsigned n);
 static int ngx_http_async_upload_bucket_digest(ngx_http_async_upload_hash_t *h,
     const unsigned char *key, size_t len, unsigned char *digest);
-static uint32_t ngx_http_async_upload_bucket_murmur2(const unsigned char *data,
-    size_t len);
+static int ngx_http_async_upload_bucket_of_digest(
+    ngx_http_async_upload_hash_e mode, const unsigned char *digest);
+static int ngx_http_async_upload_bucket_of_fraction(uint64_t hash);
+static uint64_t ngx_http_async_upload_bucket_uint64(const unsigned char *data);
+static uint32_t ngx_http_async_upload_bucket_fnv(uint32_t hash,
+    const unsigned char *data, size_t len);
+static uint32_t ngx_http_async_upload_bucket_fnv_decimal(uint32_t n);
 
 
 /* indexed by ngx_http_async_upload_hash_e */
@@ -35,7 +43,14 @@ static const ngx_http_async_upload_bucket_mode_t
     ngx_http_async_upload_bucket_table[] =
 {
     { "sha256", 6, 1, 0, "SHA256" },
-    { "split_clients", 13, 0, 0, NULL }
+    { "split_clients", 13, 0, 0, NULL },
+    { "md5", 3, 0, 1, "MD5" },
+    { "unleash", 7, 1, 1, NULL },
+    { "growthbook", 10, 1, 0, NULL },
+    { "launchdarkly", 12, 2, 0, "SHA1" },
+    { "statsig", 7, 2, 0, "SHA256" },
+    { "flagd", 5, 1, 0, NULL },
+    { "optimizely", 10, 1, 0, NULL }
 };
 
 #define NGX_HTTP_ASYNC_UPLOAD_BUCKET_MODES                                    \
@@ -68,7 +83,8 @@ ngx_http_async_upload_bucket_mode(const char *name, size_t len, unsigned *args,
 const char *
 ngx_http_async_upload_bucket_modes(void)
 {
-    return "sha256, split_clients";
+    return "sha256, split_clients, md5, unleash, growthbook, launchdarkly, "
+           "statsig, flagd, optimizely";
 }
 
 
@@ -77,9 +93,6 @@ ngx_http_async_upload_bucket_init(ngx_http_async_upload_hash_t *h,
     ngx_http_async_upload_hash_e mode, const ngx_http_async_upload_arg_t *args,
     unsigned n)
 {
-    int                                         rc;
-    EVP_MD                                     *md;
-    unsigned                                    i;
     const ngx_http_async_upload_bucket_mode_t  *m;
 
     memset(h, 0, sizeof(ngx_http_async_upload_hash_t));
@@ -92,11 +105,51 @@ ngx_http_async_upload_bucket_init(ngx_http_async_upload_hash_t *h,
 
     h->mode = mode;
 
-    if (m->digest == NULL) {
-        return 0;
-    }
+    switch (mode) {
 
-    md = EVP_MD_fetch(NULL, m->digest, NULL);
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_SPLIT_CLIENTS:
+        return 0;
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_UNLEASH:
+        ngx_http_async_upload_murmur_add(&h->prefix, args[0].data,
+                                         args[0].len);
+        ngx_http_async_upload_murmur_add(&h->prefix,
+                                         (const unsigned char *) ":", 1);
+        return 0;
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_FLAGD:
+        ngx_http_async_upload_murmur_add(&h->prefix, args[0].data,
+                                         args[0].len);
+        return 0;
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_OPTIMIZELY:
+        h->prefix.hash = 1;  /* the seed, 0 above */
+        h->suffix = args[0];
+        return 0;
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_GROWTHBOOK:
+        h->prefix.hash = ngx_http_async_upload_bucket_fnv(
+                             NGX_HTTP_ASYNC_UPLOAD_BUCKET_FNV, args[0].data,
+                             args[0].len);
+        return 0;
+
+    default:
+        return ngx_http_async_upload_bucket_init_digest(h, m->digest, args, n);
+    }
+}
+
+
+/* each of the arguments is followed by a dot */
+
+static int
+ngx_http_async_upload_bucket_init_digest(ngx_http_async_upload_hash_t *h,
+    const char *name, const ngx_http_async_upload_arg_t *args, unsigned n)
+{
+    int        rc;
+    EVP_MD    *md;
+    unsigned   i;
+
+    md = EVP_MD_fetch(NULL, name, NULL);
     if (md == NULL) {
         ERR_clear_error();
         return -1;
@@ -142,25 +195,26 @@ int
 ngx_http_async_upload_bucket_find(ngx_http_async_upload_hash_t *h,
     const unsigned char *key, size_t len)
 {
-    uint64_t       hash, bucket;
-    unsigned char  digest[EVP_MAX_MD_SIZE];
+    uint64_t                        hash, bucket;
+    unsigned char                   digest[EVP_MAX_MD_SIZE];
+    ngx_http_async_upload_murmur_t  murmur;
 
     switch (h->mode) {
 
     case NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256:
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_MD5:
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_LAUNCHDARKLY:
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_STATSIG:
 
         if (ngx_http_async_upload_bucket_digest(h, key, len, digest) != 0) {
             return -1;
         }
 
-        hash = (uint32_t) digest[0] << 24 | (uint32_t) digest[1] << 16
-               | (uint32_t) digest[2] << 8 | (uint32_t) digest[3];
-
-        return (int) (hash * NGX_HTTP_ASYNC_UPLOAD_BUCKETS >> 32);
+        return ngx_http_async_upload_bucket_of_digest(h->mode, digest);
 
     case NGX_HTTP_ASYNC_UPLOAD_HASH_SPLIT_CLIENTS:
 
-        hash = ngx_http_async_upload_bucket_murmur2(key, len);
+        hash = ngx_http_async_upload_murmur_two(key, len);
 
         /*
          * The largest b with floor(b * 0xffffffff / 10000) <= hash, that is
@@ -175,6 +229,31 @@ ngx_http_async_upload_bucket_find(ngx_http_async_upload_hash_t *h,
         }
 
         return (int) bucket;
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_UNLEASH:
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_FLAGD:
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_OPTIMIZELY:
+
+        murmur = h->prefix;
+
+        ngx_http_async_upload_murmur_add(&murmur, key, len);
+        ngx_http_async_upload_murmur_add(&murmur, h->suffix.data,
+                                         h->suffix.len);
+
+        hash = ngx_http_async_upload_murmur_end(&murmur);
+
+        /* Unleash counts from 1 and includes the percentage */
+
+        return (int) (h->mode == NGX_HTTP_ASYNC_UPLOAD_HASH_UNLEASH
+                      ? hash % 100 * 100
+                      : hash * NGX_HTTP_ASYNC_UPLOAD_BUCKETS >> 32);
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_GROWTHBOOK:
+
+        hash = ngx_http_async_upload_bucket_fnv_decimal(
+                   ngx_http_async_upload_bucket_fnv(h->prefix.hash, key, len));
+
+        return (int) (hash % NGX_HTTP_ASYNC_UPLOAD_BUCKETS);
     }
 
     return -1;
@@ -205,46 +284,109 @@ ngx_http_async_upload_bucket_digest(ngx_http_async_upload_hash_t *h,
 }
 
 
-static uint32_t
-ngx_http_async_upload_bucket_murmur2(const unsigned char *data, size_t len)
+static int
+ngx_http_async_upload_bucket_of_digest(ngx_http_async_upload_hash_e mode,
+    const unsigned char *digest)
 {
-    uint32_t  h, k;
+    uint64_t  hash;
 
-    h = (uint32_t) len;
+    hash = ngx_http_async_upload_bucket_uint64(digest);
 
-    while (len >= 4) {
-        k = (uint32_t) data[0] | (uint32_t) data[1] << 8
-            | (uint32_t) data[2] << 16 | (uint32_t) data[3] << 24;
+    switch (mode) {
 
-        k *= NGX_HTTP_ASYNC_UPLOAD_BUCKET_MURMUR;
-        k ^= k >> 24;
-        k *= NGX_HTTP_ASYNC_UPLOAD_BUCKET_MURMUR;
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_MD5:
 
-        h *= NGX_HTTP_ASYNC_UPLOAD_BUCKET_MURMUR;
-        h ^= k;
+        /* all 128 bits of it; 2^64 is 16 modulo 100 */
 
-        data += 4;
-        len -= 4;
+        hash = hash % 100 * 16
+               + ngx_http_async_upload_bucket_uint64(digest + 8) % 100;
+
+        return (int) (hash % 100 * 100);
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_LAUNCHDARKLY:
+        return ngx_http_async_upload_bucket_of_fraction(hash >> 4);
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_STATSIG:
+        return (int) (hash % NGX_HTTP_ASYNC_UPLOAD_BUCKETS);
+
+    default:  /* sha256 */
+        return (int) ((hash >> 32) * NGX_HTTP_ASYNC_UPLOAD_BUCKETS >> 32);
+    }
+}
+
+
+/*
+ * A hash of 60 bits as a fraction of all of them in single precision, which
+ * is compared with thresholds in single precision, too.
+ */
+
+static int
+ngx_http_async_upload_bucket_of_fraction(uint64_t hash)
+{
+    int    bucket;
+    float  fraction;
+
+    fraction = (float) (int64_t) hash / (float) (INT64_C(1) << 60);
+
+    /* exact, with 24 bits times 14 */
+
+    bucket = (int) ((double) fraction * NGX_HTTP_ASYNC_UPLOAD_BUCKETS);
+
+    /* a threshold that is rounded down may meet the fraction */
+
+    if (fraction >= (float) (bucket + 1)
+                    / (float) NGX_HTTP_ASYNC_UPLOAD_BUCKETS)
+    {
+        bucket++;
     }
 
-    switch (len) {
+    /* the last hashes round to 1 */
 
-    case 3:
-        h ^= (uint32_t) data[2] << 16;
-        /* fall through */
-
-    case 2:
-        h ^= (uint32_t) data[1] << 8;
-        /* fall through */
-
-    case 1:
-        h ^= data[0];
-        h *= NGX_HTTP_ASYNC_UPLOAD_BUCKET_MURMUR;
+    if (bucket > NGX_HTTP_ASYNC_UPLOAD_BUCKETS - 1) {
+        bucket = NGX_HTTP_ASYNC_UPLOAD_BUCKETS - 1;
     }
 
-    h ^= h >> 13;
-    h *= NGX_HTTP_ASYNC_UPLOAD_BUCKET_MURMUR;
-    h ^= h >> 15;
+    return bucket;
+}
 
-    return h;
+
+static uint64_t
+ngx_http_async_upload_bucket_uint64(const unsigned char *data)
+{
+    return (uint64_t) data[0] << 56 | (uint64_t) data[1] << 48
+           | (uint64_t) data[2] << 40 | (uint64_t) data[3] << 32
+           | (uint64_t) data[4] << 24 | (uint64_t) data[5] << 16
+           | (uint64_t) data[6] << 8 | (uint64_t) data[7];
+}
+
+
+static uint32_t
+ngx_http_async_upload_bucket_fnv(uint32_t hash, const unsigned char *data,
+    size_t len)
+{
+    while (len--) {
+        hash = (hash ^ *data++) * UINT32_C(0x01000193);
+    }
+
+    return hash;
+}
+
+
+/* of a number in decimal digits */
+
+static uint32_t
+ngx_http_async_upload_bucket_fnv_decimal(uint32_t n)
+{
+    unsigned char  digits[10], *p;
+
+    p = digits + sizeof(digits);
+
+    do {
+        *--p = (unsigned char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    return ngx_http_async_upload_bucket_fnv(NGX_HTTP_ASYNC_UPLOAD_BUCKET_FNV, p,
+                                            (size_t) (digits + sizeof(digits)
+                                                      - p));
 }

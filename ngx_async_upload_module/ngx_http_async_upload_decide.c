@@ -257,7 +257,9 @@ ngx_http_async_upload_decide_arm(ngx_http_async_upload_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (ngx_http_async_upload_bucket_taken(ctx->bucket, ctx->share)) {
+    if (ngx_http_async_upload_bucket_taken(rollout->hash_mode, ctx->bucket,
+                                           ctx->share))
+    {
         ctx->arm = NGX_HTTP_ASYNC_UPLOAD_ASYNC;
     }
 

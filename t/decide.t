@@ -122,11 +122,17 @@ our @Rows = do {
     open my $fh, '<', 't/vectors/bucket.json' or die "vectors: $!\n";
     local $/;
 
-    grep { $_->{hash} =~ /^(?:sha256|split_clients)$/ }
-        @{JSON::PP->new->utf8->decode(<$fh>)};
+    @{JSON::PP->new->utf8->decode(<$fh>)};
 };
 
-my %names;
+# All of sha256 and split_clients, some of the others: each rollout is a zone.
+
+my %few = map { ($_ => 1) } our @Few = qw(md5 unleash growthbook launchdarkly
+                                          statsig flagd optimizely);
+
+my (%names, %rows);
+
+@Rows = grep { $rows{$_->{hash}}++ < ($few{$_->{hash}} ? 10 : 60) } @Rows;
 
 sub name_of {
     my ($row, $share) = @_;
@@ -138,13 +144,22 @@ sub name_of {
 my %seen;
 
 for my $row (@Rows) {
-    my @shares = (0, 100, 1000, 5000, 10000);
+    my ($few, $step) = ($few{$row->{hash}}, 1);
+    my @shares = $few ? (1000, 5000) : (0, 100, 1000, 5000, 10000);
 
-    push @shares, $row->{bucket}, $row->{bucket} + 1
-        if $seen{$row->{hash}}++ < 15;
+    $step = 100 if $row->{hash} =~ /^(?:md5|unleash)$/;
+
+    push @shares, $row->{bucket}, $row->{bucket} + $step
+        if $seen{$row->{hash}}++ < ($few ? 5 : 15);
 
     $row->{rollouts} = { map { ($_ => name_of($row, $_)) } @shares };
 }
+
+# every mode but the default, with some arguments
+
+our @Hashes = ('split_clients', 'md5', 'unleash group', 'growthbook seed',
+               'launchdarkly flag salt', 'statsig spec rule', 'flagd flag',
+               'optimizely experiment');
 
 our $Vectors = '';
 our $Locations = '';
@@ -199,6 +214,7 @@ for my $row (@main::Rows) {
 
 ok(!@bad, 'every row at every share') or diag(map { "    $_\n" } @bad);
 cmp_ok($rows{$_}, '>=', 30, "rows of $_") for qw(sha256 split_clients);
+is($rows{$_}, 10, "rows of $_") for @main::Few;
 cmp_ok((grep { $_->{key} =~ /[^\0-\x7f]/ } @main::Rows), '>', 0,
     'keys beyond ASCII');
 
@@ -366,20 +382,29 @@ is(send_to('/u', 'a')->{bucket}, bucket('uploads', '127.0.0.1'),
 === TEST 9: 0% takes no key and 100% takes all
 --- http_config eval
 $::Stubs . ::rollout('none', 'async_upload_rollout 0%;') . ::rollout('all')
-. ::rollout('none_too', 'async_upload_rollout 0%;',
-            'async_upload_hash split_clients;')
-. ::rollout('all_too', 'async_upload_hash split_clients;')
+. CORE::join('', map {
+    my ($hash) = /^(\w+)/;
+
+    ::rollout("none_$hash", 'async_upload_rollout 0%;',
+              "async_upload_hash $_;")
+    . ::rollout("all_$hash", "async_upload_hash $_;")
+} @::Hashes)
 --- config eval
-$::Tell . CORE::join('', map { ::location("/$_", $_) }
-                       qw(none all none_too all_too)) . $::Status
+$::Tell . $::Status . CORE::join('', map { ::location("/$_", $_) }
+    'none', 'all', map { /^(\w+)/; ("none_$1", "all_$1") } @::Hashes)
 --- steps
+my @names = ('', map { /^(\w+)/; "_$1" } @main::Hashes);
+
+is(@names, 9, 'the default and the others');
+
 for my $key (1 .. 100) {
-    nginx->request('POST', "/$_", body => 'x', headers => ['X-Key' => $key])
-        for qw(none all none_too all_too);
+    for my $name (map { ("none$_", "all$_") } @names) {
+        nginx->request('POST', "/$name", body => 'x',
+                       headers => ['X-Key' => $key]);
+    }
 }
 
-for (['none', 'sync', 'async'], ['all', 'async', 'sync'],
-     ['none_too', 'sync', 'async'], ['all_too', 'async', 'sync'])
+for (map { (["none$_", 'sync', 'async'], ["all$_", 'async', 'sync']) } @names)
 {
     my ($name, $all, $nobody) = @$_;
     my $rollout = nginx->quiet($name);

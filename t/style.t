@@ -24,7 +24,7 @@ my $prefix = 'ngx_http_async_upload';
 
 my @layers = (
     [qw(header)],
-    [qw(bucket hist stats json name parse)],
+    [qw(bucket murmur hist stats json name parse)],
     [qw(guard zone slot)],
     [qw(rollout state)],
     [qw(decide attempt copy peer account variable render status control env)],
@@ -35,6 +35,7 @@ my @layers = (
 # What may be included within a layer.
 
 my %within = (
+    bucket => [qw(murmur)],
     slot => [qw(zone)],
     peer => [qw(decide attempt copy account)],
     copy => [qw(attempt)],
@@ -48,7 +49,7 @@ my %within = (
 # Units that compile without nginx, and what they may include beyond each
 # other.
 
-my %pure = map { $_ => 1 } qw(bucket hist stats json guard);
+my %pure = map { $_ => 1 } qw(bucket murmur hist stats json guard);
 my %libc = map { $_ => 1 } qw(float.h limits.h math.h stddef.h stdint.h
                               string.h);
 my %more = (bucket => qr{^openssl/});

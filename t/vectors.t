@@ -80,7 +80,9 @@ my ($status, $output) = run_vectors("$vectors/bucket.json");
 diag($output) if !is($status, 0, 'no bucket differs from the vectors');
 is(accounted($output), scalar @$buckets, 'every row of buckets is accounted');
 
-for my $mode ('sha256', 'split_clients') {
+for my $mode (qw(sha256 split_clients md5 unleash growthbook launchdarkly
+                 statsig flagd optimizely))
+{
     my $rows = grep { $_->{hash} eq $mode } @$buckets;
 
     like($output, qr/^\Q$mode\E: $rows rows passed$/m,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <openssl/err.h>
+#include <openssl/sha.h>
 
 #include "ngx_http_async_upload_bucket.h"
 #include "tap.h"
@@ -20,6 +21,32 @@
 #define FILES     400
 #define KEYS      10000
 #define MURMUR_M  UINT32_C(0x5bd1e995)
+#define LONG      100000
+#define MODES     (sizeof(modes) / sizeof(modes[0]))
+
+
+/* as in README, in the order of ngx_http_async_upload_hash_e */
+
+typedef struct {
+    const char  *name;
+    unsigned     nargs;
+    unsigned     whole;     /* whole percents only */
+    const char  *args[2];   /* of the tests */
+    const char  *tool;      /* prints the digest, NULL if there is none */
+} test_mode_t;
+
+
+static const test_mode_t  modes[] = {
+    { "sha256", 1, 0, { "uploads", NULL }, "sha256sum" },
+    { "split_clients", 0, 0, { NULL, NULL }, NULL },
+    { "md5", 0, 1, { NULL, NULL }, "md5sum" },
+    { "unleash", 1, 1, { "group", NULL }, NULL },
+    { "growthbook", 1, 0, { "seed", NULL }, NULL },
+    { "launchdarkly", 2, 0, { "flag", "salt" }, "sha1sum" },
+    { "statsig", 2, 0, { "spec", "rule" }, "sha256sum" },
+    { "flagd", 1, 0, { "flag", NULL }, NULL },
+    { "optimizely", 1, 0, { "experiment", NULL }, NULL }
+};
 
 
 static ngx_http_async_upload_arg_t
@@ -36,16 +63,26 @@ arg(const char *s)
 
 static void
 start(ngx_http_async_upload_hash_t *h, ngx_http_async_upload_hash_e mode,
-    const char *salt)
+    const char *first, const char *second)
 {
-    ngx_http_async_upload_arg_t  a;
+    ngx_http_async_upload_arg_t  a[2];
 
-    a = arg(salt ? salt : "");
+    a[0] = arg(first ? first : "");
+    a[1] = arg(second ? second : "");
 
-    if (ngx_http_async_upload_bucket_init(h, mode, &a, salt ? 1 : 0) != 0) {
+    if (ngx_http_async_upload_bucket_init(h, mode, a,
+                                          modes[mode].nargs) != 0)
+    {
         printf("Bail out! cannot start a hash\n");
         exit(1);
     }
+}
+
+
+static void
+start_mode(ngx_http_async_upload_hash_t *h, ngx_http_async_upload_hash_e mode)
+{
+    start(h, mode, modes[mode].args[0], modes[mode].args[1]);
 }
 
 
@@ -62,19 +99,21 @@ test_modes(void)
 {
     int          mode, n;
     char         list[256], *name, *rest;
-    unsigned     args, whole;
+    unsigned     i, args, whole;
 
-    args = 77;
-    whole = 77;
+    for (i = 0; i < MODES; i++) {
+        args = 77;
+        whole = 77;
 
-    mode = ngx_http_async_upload_bucket_mode("sha256", 6, &args, &whole);
-    tap_ok(mode == NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256 && args == 1
-           && whole == 0, "sha256 takes a salt and any share");
+        mode = ngx_http_async_upload_bucket_mode(modes[i].name,
+                                                 strlen(modes[i].name), &args,
+                                                 &whole);
 
-    mode = ngx_http_async_upload_bucket_mode("split_clients", 13, &args,
-                                             &whole);
-    tap_ok(mode == NGX_HTTP_ASYNC_UPLOAD_HASH_SPLIT_CLIENTS && args == 0
-           && whole == 0, "split_clients takes no argument and any share");
+        tap_ok(mode == (int) i && args == modes[i].nargs
+               && whole == modes[i].whole, "%s has %u arguments and takes %s",
+               modes[i].name, modes[i].nargs,
+               modes[i].whole ? "whole percents" : "any share");
+    }
 
     args = 77;
     whole = 77;
@@ -103,7 +142,8 @@ test_modes(void)
         n++;
     }
 
-    tap_ok(n == NGX_HTTP_ASYNC_UPLOAD_HASH_SPLIT_CLIENTS + 1,
+    tap_ok(n == (int) MODES
+           && MODES == NGX_HTTP_ASYNC_UPLOAD_HASH_OPTIMIZELY + 1,
            "the list names every mode");
 }
 
@@ -112,35 +152,51 @@ static void
 test_init(void)
 {
     int                           rc;
-    ngx_http_async_upload_arg_t   args[2];
+    unsigned                      i, n;
+    ngx_http_async_upload_arg_t   args[4];
     ngx_http_async_upload_hash_t  h;
 
-    args[0] = arg("a");
-    args[1] = arg("b");
+    for (i = 0; i < 4; i++) {
+        args[i] = arg("a");
+    }
 
-    tap_ok(ngx_http_async_upload_bucket_init(&h,
-               NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, args, 0) == -1
-           && ngx_http_async_upload_bucket_init(&h,
-               NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, args, 2) == -1
-           && ngx_http_async_upload_bucket_init(&h,
-               NGX_HTTP_ASYNC_UPLOAD_HASH_SPLIT_CLIENTS, args, 1) == -1,
-           "a wrong number of arguments is refused");
+    for (i = 0; i < MODES; i++) {
+        rc = 0;
 
-    /* no provider has this property, so that the fetch fails */
+        for (n = 0; n <= 4; n++) {
+            if (n != modes[i].nargs) {
+                rc += (ngx_http_async_upload_bucket_init(&h,
+                           (ngx_http_async_upload_hash_e) i, args, n) != -1);
+            }
+        }
 
-    EVP_set_default_properties(NULL, "provider=none");
+        tap_ok(rc == 0, "%s: a wrong number of arguments is refused",
+               modes[i].name);
+    }
 
-    rc = ngx_http_async_upload_bucket_init(&h,
-             NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, args, 1);
+    for (i = 0; i < MODES; i++) {
 
-    EVP_set_default_properties(NULL, "");
+        if (modes[i].tool == NULL) {
+            continue;
+        }
 
-    tap_ok(rc == -1, "a digest that no provider has is refused");
-    tap_ok(ERR_peek_error() == 0, "a failed init leaves no error in OpenSSL");
-    tap_ok(find(&h, "key") == -1, "without a digest a bucket is -1, not 0");
-    tap_ok(ERR_peek_error() == 0, "a failed find leaves no error in OpenSSL");
+        /* no provider has this property, so that the fetch fails */
 
-    start(&h, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "salt");
+        EVP_set_default_properties(NULL, "provider=none");
+
+        rc = ngx_http_async_upload_bucket_init(&h,
+                 (ngx_http_async_upload_hash_e) i, args, modes[i].nargs);
+
+        EVP_set_default_properties(NULL, "");
+
+        tap_ok(rc == -1 && ERR_peek_error() == 0,
+               "%s: a digest that no provider has is refused and leaves no "
+               "error in OpenSSL", modes[i].name);
+        tap_ok(find(&h, "key") == -1 && ERR_peek_error() == 0,
+               "%s: without a digest a bucket is -1, not 0", modes[i].name);
+    }
+
+    start(&h, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "salt", NULL);
     tap_ok(find(&h, "key") >= 0, "an object can be started again");
     tap_ok(ngx_http_async_upload_bucket_find(&h, NULL, 0) == find(&h, ""),
            "an empty key may have no address");
@@ -156,23 +212,84 @@ test_init(void)
 
 
 /*
- * What README promises: the bucket can be told with sha256sum.  The files
- * hold the salt, a dot and keys of all lengths up to FILES - 1 bytes.
+ * The bucket of a digest in hexadecimal, by the words of README: of a whole
+ * number, digit by digit; in single precision, by comparing with thresholds.
+ */
+
+static int
+bucket_of_hex(ngx_http_async_upload_hash_e mode, const char *hex)
+{
+    int       n;
+    char      digits[17];
+    float     fraction;
+    unsigned  hash;
+
+    switch (mode) {
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256:
+        sscanf(hex, "%8x", &hash);
+
+        /* below 2^53, so that the only rounding is floor() */
+
+        return (int) floor((double) hash * 10000 / 4294967296.0);
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_MD5:
+        for (n = 0, hash = 0; n < 32; n++) {
+            sscanf(hex + n, "%1s", digits);
+            hash = (hash * 16 + (unsigned) strtoul(digits, NULL, 16)) % 100;
+        }
+
+        return (int) hash * 100;
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_STATSIG:
+        memcpy(digits, hex, 16);
+        digits[16] = '\0';
+
+        return (int) (strtoull(digits, NULL, 16) % 10000);
+
+    case NGX_HTTP_ASYNC_UPLOAD_HASH_LAUNCHDARKLY:
+        memcpy(digits, hex, 15);
+        digits[15] = '\0';
+
+        fraction = (float) strtoull(digits, NULL, 16)
+                   / (float) 0xfffffffffffffff;
+
+        for (n = 0; n < 9999; n++) {
+            if (fraction < (float) (n + 1) * 10 / 100000.0f) {
+                break;
+            }
+        }
+
+        return n;
+
+    default:
+        return -1;
+    }
+}
+
+
+/*
+ * What README promises: the bucket can be told with a tool of coreutils.  The
+ * files hold the arguments, each with a dot, and keys of all lengths up to
+ * FILES - 1 bytes.
  */
 
 static void
-test_sha256(const char *salt)
+test_tool(ngx_http_async_upload_hash_e mode, const char *first,
+    const char *second)
 {
-    int                           i, j, rc, wrong, lines;
+    int                           i, j, rc, wrong, lines, expected;
     char                          dir[] = "/tmp/bucket_XXXXXX";
     char                          path[64], command[128], line[256];
     FILE                         *f;
-    unsigned                      hash;
+    const char                   *tool;
     unsigned char                 keys[FILES][FILES];
     ngx_http_async_upload_hash_t  h;
 
+    tool = modes[mode].tool;
+
     if (mkdtemp(dir) == NULL) {
-        tap_ok(0, "a directory for sha256sum");
+        tap_ok(0, "a directory for %s", tool);
         return;
     }
 
@@ -185,14 +302,22 @@ test_sha256(const char *salt)
         snprintf(path, sizeof(path), "%s/%03d", dir, i);
 
         f = fopen(path, "w");
-        fprintf(f, "%s.", salt);
+
+        if (first) {
+            fprintf(f, "%s.", first);
+        }
+
+        if (second) {
+            fprintf(f, "%s.", second);
+        }
+
         fwrite(keys[i], 1, (size_t) i, f);
         fclose(f);
     }
 
-    start(&h, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, salt);
+    start(&h, mode, first, second);
 
-    snprintf(command, sizeof(command), "cd %s && sha256sum *", dir);
+    snprintf(command, sizeof(command), "cd %s && %s *", dir, tool);
 
     f = popen(command, "r");
     lines = 0;
@@ -200,17 +325,18 @@ test_sha256(const char *salt)
 
     while (fgets(line, sizeof(line), f) != NULL && lines < FILES) {
 
-        if (sscanf(line, "%8x", &hash) != 1) {
+        if (strspn(line, "0123456789abcdef") < 32) {
             break;
         }
+
+        expected = bucket_of_hex(mode, line);
 
         rc = ngx_http_async_upload_bucket_find(&h, keys[lines],
                                                (size_t) lines);
 
-        /* below 2^53, so that the only rounding is floor() */
-
-        if (rc != (int) floor((double) hash * 10000 / 4294967296.0)) {
-            tap_note("key of %d bytes: %d, sha256sum %08x", lines, rc, hash);
+        if (rc != expected) {
+            tap_note("key of %d bytes: %d, by %s %d", lines, rc, tool,
+                     expected);
             wrong++;
         }
 
@@ -225,8 +351,233 @@ test_sha256(const char *salt)
     rc = system(command);
 
     tap_ok(lines == FILES && wrong == 0 && rc == 0,
-           "sha256 agrees with sha256sum on keys of 0 to %d bytes, salt of "
-           "%u bytes", FILES - 1, (unsigned) strlen(salt));
+           "%s agrees with %s on keys of 0 to %d bytes, arguments of %u and "
+           "%u bytes", modes[mode].name, tool, FILES - 1,
+           (unsigned) strlen(first ? first : ""),
+           (unsigned) strlen(second ? second : ""));
+}
+
+
+/*
+ * In single precision one of some 3,000 hashes meets a threshold that has
+ * been rounded down, and one of 2^25 is the whole; this key's is one.
+ */
+
+static void
+test_launchdarkly(void)
+{
+    int                           bucket, wrong, met;
+    char                          text[64];
+    float                         fraction, low, high;
+    unsigned                      i, k;
+    uint64_t                      hash;
+    unsigned char                 digest[SHA_DIGEST_LENGTH];
+    ngx_http_async_upload_hash_t  h;
+
+    start_mode(&h, NGX_HTTP_ASYNC_UPLOAD_HASH_LAUNCHDARKLY);
+
+    wrong = 0;
+    met = 0;
+
+    for (i = 0; i < 10 * KEYS; i++) {
+        snprintf(text, sizeof(text), "flag.salt.%u", i);
+
+        SHA1((unsigned char *) text, strlen(text), digest);
+
+        for (k = 0, hash = 0; k < 8; k++) {
+            hash = hash << 8 | digest[k];
+        }
+
+        fraction = (float) (hash >> 4) / (float) 0xfffffffffffffff;
+
+        bucket = find(&h, text + strlen("flag.salt."));
+
+        low = (float) (bucket * 10) / 100000.0f;
+        high = (float) ((bucket + 1) * 10) / 100000.0f;
+
+        wrong += !(fraction >= low && fraction < high);
+        met += (fraction == low && (double) low < bucket / 10000.0);
+    }
+
+    tap_ok(wrong == 0, "launchdarkly compares as in single precision");
+    tap_ok(met > 0, "launchdarkly: %d of the hashes meet a threshold that is "
+           "rounded down", met);
+
+    tap_ok(find(&h, "6891598") == 9999, "launchdarkly: a hash that is rounded "
+           "to the whole is in the last bucket");
+
+    ngx_http_async_upload_bucket_cleanup(&h);
+}
+
+
+static uint32_t
+fnv(const char *s)
+{
+    uint64_t  h;
+
+    for (h = 2166136261; *s; s++) {
+        h = ((h ^ (unsigned char) *s) * 16777619) % 4294967296;
+    }
+
+    return (uint32_t) h;
+}
+
+
+static void
+test_growthbook(void)
+{
+    int                           wrong;
+    char                          key[32], digits[32];
+    unsigned                      i;
+    ngx_http_async_upload_hash_t  h;
+
+    /* of the algorithm's authors */
+
+    tap_ok(fnv("") == 0x811c9dc5 && fnv("a") == 0xe40c292c
+           && fnv("foobar") == 0xbf9cf968, "the test knows FNV-1a");
+
+    start(&h, NGX_HTTP_ASYNC_UPLOAD_HASH_GROWTHBOOK, "", NULL);
+
+    wrong = (find(&h, "") != (int) (fnv("2166136261") % 10000));
+    wrong += (find(&h, "foobar") != (int) (fnv("3214735720") % 10000));
+
+    for (i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof(key), "user-%u", i);
+        snprintf(digits, sizeof(digits), "%u", (unsigned) fnv(key));
+
+        wrong += (find(&h, key) != (int) (fnv(digits) % 10000));
+    }
+
+    tap_ok(wrong == 0, "growthbook hashes the hash in decimal digits");
+
+    ngx_http_async_upload_bucket_cleanup(&h);
+}
+
+
+/* arguments and key may hold the separator: what counts is the whole */
+
+static void
+test_separators(void)
+{
+    unsigned                      i;
+    ngx_http_async_upload_hash_t  a, b;
+
+    static const struct {
+        ngx_http_async_upload_hash_e  mode;
+        const char                   *a[3];     /* two arguments, the key */
+        const char                   *b[3];
+        const char                   *sign;
+    } same[] = {
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256,
+          { "a.b", NULL, "c" }, { "a", NULL, "b.c" }, "a.b.c" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256,
+          { "", NULL, ".c" }, { ".", NULL, "c" }, "..c" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_LAUNCHDARKLY,
+          { "a.b", "c", "d" }, { "a", "b.c", "d" }, "a.b.c.d" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_LAUNCHDARKLY,
+          { "a", "b.c", "d" }, { "a", "b", "c.d" }, "a.b.c.d" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_STATSIG,
+          { "a.b", "c", "d" }, { "a", "b.c", "d" }, "a.b.c.d" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_STATSIG,
+          { "", "", "c.d" }, { "", ".c", "d" }, "..c.d" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_UNLEASH,
+          { "a:b", NULL, "c" }, { "a", NULL, "b:c" }, "a:b:c" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_UNLEASH,
+          { "", NULL, ":" }, { ":", NULL, "" }, "::" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_FLAGD,
+          { "flag", NULL, "key-of-it" }, { "flagkey-o", NULL, "f-it" },
+          "flagkey-of-it" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_FLAGD,
+          { "", NULL, "key" }, { "key", NULL, "" }, "key" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_GROWTHBOOK,
+          { "seed", NULL, "key" }, { "se", NULL, "edkey" }, "seedkey" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_OPTIMIZELY,
+          { "iment", NULL, "keyexper" }, { "experiment", NULL, "key" },
+          "keyexperiment" },
+        { NGX_HTTP_ASYNC_UPLOAD_HASH_OPTIMIZELY,
+          { "", NULL, "key" }, { "key", NULL, "" }, "key" },
+    };
+
+    for (i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        start(&a, same[i].mode, same[i].a[0], same[i].a[1]);
+        start(&b, same[i].mode, same[i].b[0], same[i].b[1]);
+
+        tap_ok(find(&a, same[i].a[2]) == find(&b, same[i].b[2])
+               && find(&a, same[i].a[2]) != find(&b, "other"),
+               "%s: \"%s\" is one, wherever its arguments end",
+               modes[same[i].mode].name, same[i].sign);
+
+        ngx_http_async_upload_bucket_cleanup(&a);
+        ngx_http_async_upload_bucket_cleanup(&b);
+    }
+}
+
+
+/*
+ * Keys of any bytes and lengths, at any address; what lies behind them does
+ * not matter.
+ */
+
+static void
+test_keys(ngx_http_async_upload_hash_e mode)
+{
+    int                            bucket, wrong, changed;
+    size_t                         i, n;
+    ngx_http_async_upload_hash_t   h;
+    static unsigned char           key[LONG + 8], copy[LONG + 8];
+
+    static const size_t  lengths[] = { 0, 1, 2, 3, 4, 5, 7, 8, 15, 31, 55, 56,
+                                       63, 64, 65, 200, 4096, LONG };
+
+    start_mode(&h, mode);
+
+    wrong = 0;
+    changed = 0;
+
+    for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        n = lengths[i];
+
+        for (size_t k = 0; k < sizeof(key); k++) {
+            key[k] = (unsigned char) tap_random();
+            copy[k] = (unsigned char) tap_random();
+        }
+
+        bucket = ngx_http_async_upload_bucket_find(&h, key, n);
+        wrong += (bucket < 0 || bucket > 9999);
+        wrong += (modes[mode].whole && bucket % 100 != 0);
+
+        for (size_t k = 0; k < 8; k++) {
+            memcpy(copy + k, key, n);
+            wrong += (ngx_http_async_upload_bucket_find(&h, copy + k, n)
+                      != bucket);
+        }
+
+        /* the last of the bytes counts, and each bit of it */
+
+        for (int k = 0; n && k < 8; k++) {
+            key[n - 1] ^= (unsigned char) (1 << k);
+            changed += (ngx_http_async_upload_bucket_find(&h, key, n)
+                        != bucket);
+            key[n - 1] ^= (unsigned char) (1 << k);
+        }
+    }
+
+    tap_ok(wrong == 0, "%s: keys of any bytes, 0 to %u of them, at any "
+           "address", modes[mode].name, LONG);
+
+    /* of 136, with 100 buckets, two may stay where they are by chance */
+
+    tap_ok(changed > 136 - 10, "%s: a bit of the last byte is another key: "
+           "%d of 136", modes[mode].name, changed);
+
+    tap_ok(ngx_http_async_upload_bucket_find(&h, NULL, 0) == find(&h, ""),
+           "%s: an empty key may have no address", modes[mode].name);
+
+    tap_ok(find(&h, "\xc3\xbc") != find(&h, "\xfc")
+           && find(&h, "\xe7\x94\xa8") != find(&h, "\x67\x14\x28"),
+           "%s: keys beyond ASCII are taken by their bytes", modes[mode].name);
+
+    ngx_http_async_upload_bucket_cleanup(&h);
 }
 
 
@@ -300,7 +651,7 @@ test_split_clients(void)
     static uint64_t                threshold[SHARES];
     ngx_http_async_upload_hash_t   h;
 
-    start(&h, NGX_HTTP_ASYNC_UPLOAD_HASH_SPLIT_CLIENTS, NULL);
+    start_mode(&h, NGX_HTTP_ASYNC_UPLOAD_HASH_SPLIT_CLIENTS);
 
     for (s = 0; s < SHARES; s++) {
         threshold[s] = (uint64_t) s * 0xffffffff / 10000;
@@ -325,7 +676,7 @@ test_split_clients(void)
 
         for (s = 0; s < SHARES - 1; s++) {
 
-            if (ngx_http_async_upload_bucket_taken(bucket, s)
+            if (ngx_http_async_upload_bucket_taken(h.mode, bucket, s)
                 != (hash < threshold[s]))
             {
                 if (wrong++ < 5) {
@@ -335,8 +686,9 @@ test_split_clients(void)
             }
         }
 
-        everybody &= ngx_http_async_upload_bucket_taken(bucket, 10000);
-        nobody &= !ngx_http_async_upload_bucket_taken(bucket, 0);
+        everybody &= ngx_http_async_upload_bucket_taken(h.mode, bucket,
+                                                        10000);
+        nobody &= !ngx_http_async_upload_bucket_taken(h.mode, bucket, 0);
     }
 
     tap_ok(wrong == 0, "split_clients agrees with nginx' thresholds at every "
@@ -359,37 +711,46 @@ test_split_clients(void)
 
 
 static void
-test_taken(void)
+test_taken(ngx_http_async_upload_hash_e mode)
 {
     int       good;
-    unsigned  s;
+    unsigned  s, b, past;
+
+    /* growthbook's coverage is inclusive, but for 0 */
+
+    past = (mode == NGX_HTTP_ASYNC_UPLOAD_HASH_GROWTHBOOK);
 
     good = 1;
 
     for (s = 0; s < SHARES; s++) {
-        good &= !ngx_http_async_upload_bucket_taken(-1, s);
-        good &= (s == 0 || ngx_http_async_upload_bucket_taken((int) s - 1, s));
-        good &= !ngx_http_async_upload_bucket_taken((int) s, s);
+        good &= !ngx_http_async_upload_bucket_taken(mode, -1, s);
+
+        for (b = (s < 3 ? 0 : s - 3); b < s + 3 && b < 10000; b++) {
+            good &= (ngx_http_async_upload_bucket_taken(mode, (int) b, s)
+                     == (s != 0 && b < s + past));
+        }
     }
 
-    tap_ok(good, "a bucket is taken from the next share on, a failed one "
-           "never");
+    tap_ok(good, "%s: a bucket is taken from the %s share on, a failed one "
+           "never", modes[mode].name, past ? "same" : "next");
 }
 
 
 static void
-test_population(const char *name, ngx_http_async_upload_hash_e mode,
-    const char *salt)
+test_population(ngx_http_async_upload_hash_e mode)
 {
     int                           wrong, n;
     char                          key[32];
     double                        p, sigma;
     unsigned                      i, j, s, was, is;
+    const char                   *name;
     static int                    buckets[KEYS];
-    static const unsigned         shares[] = { 100, 1000, 5000 };
+    static const unsigned         shares[] = { 100, 1000, 5000, 9900 };
     ngx_http_async_upload_hash_t  h;
 
-    start(&h, mode, salt);
+    name = modes[mode].name;
+
+    start_mode(&h, mode);
 
     wrong = 0;
 
@@ -397,12 +758,15 @@ test_population(const char *name, ngx_http_async_upload_hash_e mode,
         snprintf(key, sizeof(key), "192.0.%u.%u", i / 100, i % 100);
         buckets[i] = find(&h, key);
 
-        if (buckets[i] < 0 || buckets[i] > 9999) {
+        if (buckets[i] < 0 || buckets[i] > 9999
+            || (modes[mode].whole && buckets[i] % 100 != 0))
+        {
             wrong++;
         }
     }
 
-    tap_ok(wrong == 0, "%s: every bucket is within 0..9999", name);
+    tap_ok(wrong == 0, "%s: every bucket is within 0..9999%s", name,
+           modes[mode].whole ? ", of a whole percent" : "");
 
     for (i = 0; i < KEYS; i++) {
         snprintf(key, sizeof(key), "192.0.%u.%u", i / 100, i % 100);
@@ -414,11 +778,12 @@ test_population(const char *name, ngx_http_async_upload_hash_e mode,
 
     tap_ok(wrong == 0, "%s: a key keeps its bucket", name);
 
-    for (j = 0; j < 3; j++) {
+    for (j = 0; j < sizeof(shares) / sizeof(shares[0]); j++) {
         n = 0;
 
         for (i = 0; i < KEYS; i++) {
-            n += ngx_http_async_upload_bucket_taken(buckets[i], shares[j]);
+            n += ngx_http_async_upload_bucket_taken(mode, buckets[i],
+                                                    shares[j]);
         }
 
         p = shares[j] / 10000.0;
@@ -433,7 +798,8 @@ test_population(const char *name, ngx_http_async_upload_hash_e mode,
         was = 0;
 
         for (s = 0; s < SHARES; s++) {
-            is = (unsigned) ngx_http_async_upload_bucket_taken(buckets[i], s);
+            is = (unsigned) ngx_http_async_upload_bucket_taken(mode,
+                                                               buckets[i], s);
 
             if (is < was || (s == 0 && is) || (s == 10000 && !is)) {
                 wrong++;
@@ -458,9 +824,9 @@ test_salts(void)
     unsigned                      i;
     ngx_http_async_upload_hash_t  a, b, c;
 
-    start(&a, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "a");
-    start(&b, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "b");
-    start(&c, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "a");
+    start(&a, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "a", NULL);
+    start(&b, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "b", NULL);
+    start(&c, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "a", NULL);
 
     n = 0;
     same = 0;
@@ -483,20 +849,20 @@ test_salts(void)
 
 
 static void
-test_fork(void)
+test_fork(ngx_http_async_upload_hash_e mode)
 {
     int                           bucket, status;
     pid_t                         pid;
     ngx_http_async_upload_hash_t  h, child;
 
-    start(&h, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "salt");
+    start_mode(&h, mode);
 
     bucket = find(&h, "key");
 
     pid = fork();
 
     if (pid == 0) {
-        start(&child, NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "salt");
+        start_mode(&child, mode);
         status = (find(&child, "key") == bucket);
         ngx_http_async_upload_bucket_cleanup(&child);
         ngx_http_async_upload_bucket_cleanup(&h);
@@ -506,7 +872,7 @@ test_fork(void)
     waitpid(pid, &status, 0);
 
     tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 1,
-           "another process finds the same bucket");
+           "%s: another process finds the same bucket", modes[mode].name);
 
     ngx_http_async_upload_bucket_cleanup(&h);
 }
@@ -515,23 +881,36 @@ test_fork(void)
 int
 main(void)
 {
-    char  salt[201];
+    char      salt[201];
+    unsigned  i;
 
     memset(salt, 's', 200);
     salt[200] = '\0';
 
     test_modes();
     test_init();
-    test_sha256("uploads");
-    test_sha256("");
-    test_sha256(salt);
+
+    test_tool(NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "uploads", NULL);
+    test_tool(NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "", NULL);
+    test_tool(NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, salt, NULL);
+    test_tool(NGX_HTTP_ASYNC_UPLOAD_HASH_MD5, NULL, NULL);
+    test_tool(NGX_HTTP_ASYNC_UPLOAD_HASH_LAUNCHDARKLY, "flag", "salt");
+    test_tool(NGX_HTTP_ASYNC_UPLOAD_HASH_LAUNCHDARKLY, "", salt);
+    test_tool(NGX_HTTP_ASYNC_UPLOAD_HASH_STATSIG, "spec", "rule");
+    test_tool(NGX_HTTP_ASYNC_UPLOAD_HASH_STATSIG, salt, "");
+
     test_split_clients();
-    test_taken();
-    test_population("sha256", NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256, "uploads");
-    test_population("split_clients", NGX_HTTP_ASYNC_UPLOAD_HASH_SPLIT_CLIENTS,
-                    NULL);
+    test_launchdarkly();
+    test_growthbook();
+    test_separators();
     test_salts();
-    test_fork();
+
+    for (i = 0; i < MODES; i++) {
+        test_taken((ngx_http_async_upload_hash_e) i);
+        test_keys((ngx_http_async_upload_hash_e) i);
+        test_population((ngx_http_async_upload_hash_e) i);
+        test_fork((ngx_http_async_upload_hash_e) i);
+    }
 
     return tap_done();
 }

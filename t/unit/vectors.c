@@ -250,7 +250,8 @@ row_bucket(const json_t *row, const char *where, int mode, unsigned nargs)
             foreign("%s: invalid share \"%s\"", where, name);
         }
 
-        if (ngx_http_async_upload_bucket_taken(bucket, (unsigned) share)
+        if (ngx_http_async_upload_bucket_taken(
+                (ngx_http_async_upload_hash_e) mode, bucket, (unsigned) share)
             != json_is_true(value))
         {
             passed = mismatch(where, "at share %lu: expected %s, got %s",
