@@ -169,6 +169,7 @@ struct ngx_http_async_upload_rollout_s {
     ngx_uint_t                          missing;
     ngx_uint_t                          hash_mode;
     ngx_str_t                           hash_name;
+    ngx_uint_t                          hash_whole; /* 1: whole percents only */
     ngx_array_t                        *hash_args;          /* ngx_str_t */
     ngx_uint_t                          methods;            /* NGX_HTTP_.. */
     ngx_uint_t                          fallback;

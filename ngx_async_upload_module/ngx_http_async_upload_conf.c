@@ -248,16 +248,35 @@ ngx_http_async_upload_conf_key(ngx_conf_t *cf,
 }
 
 
-/* sha256 with the rollout's name as salt, if nothing else was said */
+/*
+ * sha256 with the rollout's name as salt, if nothing else was said; otherwise
+ * the share, wherever it comes from, must be one that the hash can give.
+ */
 
 static ngx_int_t
 ngx_http_async_upload_conf_hash(ngx_conf_t *cf,
     ngx_http_async_upload_rollout_t *rollout)
 {
-    ngx_str_t  *salt;
+    ngx_str_t   *salt;
+    ngx_uint_t   env;
 
     if (rollout->hash_args) {
-        return NGX_OK;
+
+        if (!rollout->hash_whole || rollout->share % 100 == 0) {
+            return NGX_OK;
+        }
+
+        env = (rollout->share_source == NGX_HTTP_ASYNC_UPLOAD_FROM_ENVIRONMENT);
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "share %ui.%02ui%%%s cannot be told apart by hash "
+                      "\"%V\", it must be a whole percent in %s:%ui",
+                      rollout->share / 100, rollout->share % 100,
+                      env ? " of the environment variable "
+                            "\"ASYNC_UPLOAD_ROLLOUT\""
+                          : "",
+                      &rollout->hash_name, rollout->file_name, rollout->line);
+        return NGX_ERROR;
     }
 
     rollout->hash_mode = NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256;

@@ -424,6 +424,7 @@ ngx_http_async_upload_setter_hash(ngx_conf_t *cf, ngx_command_t *cmd,
 
     rollout->hash_mode = mode;
     rollout->hash_name = value[1];
+    rollout->hash_whole = whole;
     rollout->hash_args = args;
     rollout->hash_source = NGX_HTTP_ASYNC_UPLOAD_FROM_CONF;
 

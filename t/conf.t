@@ -592,7 +592,7 @@ async_upload_hash split_clients;    # here
 async_upload upload_async zone=uploads:1m;
 async_upload_hash crc32;        # here
 --- emerg
-invalid hash "crc32", it must be one of sha256, split_clients
+invalid hash "crc32", it must be one of sha256, split_clients, md5, unleash, growthbook, launchdarkly, statsig, flagd, optimizely
 
 
 
@@ -1289,3 +1289,265 @@ async_upload_fallback failure replay=keyed;
 async_upload_tries 1;
 async_upload_timeout 1ms;
 async_upload_failure 503-503 504-505 502 400 599;
+
+
+
+=== TEST 133: md5 with one argument is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash md5 a;            # here
+--- emerg
+invalid number of arguments of hash "md5": 1, it must have 0
+
+
+
+=== TEST 134: unleash with no argument is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash unleash;          # here
+--- emerg
+invalid number of arguments of hash "unleash": 0, it must have 1
+
+
+
+=== TEST 135: unleash with two arguments is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash unleash a b;      # here
+--- emerg
+invalid number of arguments of hash "unleash": 2, it must have 1
+
+
+
+=== TEST 136: growthbook with no argument is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash growthbook;       # here
+--- emerg
+invalid number of arguments of hash "growthbook": 0, it must have 1
+
+
+
+=== TEST 137: growthbook with two arguments is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash growthbook a b;   # here
+--- emerg
+invalid number of arguments of hash "growthbook": 2, it must have 1
+
+
+
+=== TEST 138: launchdarkly with one argument is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash launchdarkly a;   # here
+--- emerg
+invalid number of arguments of hash "launchdarkly": 1, it must have 2
+
+
+
+=== TEST 139: launchdarkly with three arguments is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash launchdarkly a b c;# here
+--- emerg
+invalid number of arguments of hash "launchdarkly": 3, it must have 2
+
+
+
+=== TEST 140: statsig with one argument is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash statsig a;        # here
+--- emerg
+invalid number of arguments of hash "statsig": 1, it must have 2
+
+
+
+=== TEST 141: statsig with three arguments is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash statsig a b c;    # here
+--- emerg
+invalid number of arguments of hash "statsig": 3, it must have 2
+
+
+
+=== TEST 142: flagd with no argument is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash flagd;            # here
+--- emerg
+invalid number of arguments of hash "flagd": 0, it must have 1
+
+
+
+=== TEST 143: flagd with two arguments is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash flagd a b;        # here
+--- emerg
+invalid number of arguments of hash "flagd": 2, it must have 1
+
+
+
+=== TEST 144: optimizely with no argument is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash optimizely;       # here
+--- emerg
+invalid number of arguments of hash "optimizely": 0, it must have 1
+
+
+
+=== TEST 145: optimizely with two arguments is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash optimizely a b;   # here
+--- emerg
+invalid number of arguments of hash "optimizely": 2, it must have 1
+
+
+
+=== TEST 146: a share of 0.25% is refused with md5
+--- directives
+async_upload upload_async zone=uploads:1m;  # here
+async_upload_rollout 0.25%;
+async_upload_hash md5;
+--- emerg
+share 0.25% cannot be told apart by hash "md5", it must be a whole percent
+
+
+
+=== TEST 147: a share of 0.01% is refused with md5
+--- directives
+async_upload upload_async zone=uploads:1m;  # here
+async_upload_rollout 0.01%;
+async_upload_hash md5;
+--- emerg
+share 0.01% cannot be told apart by hash "md5", it must be a whole percent
+
+
+
+=== TEST 148: a share of 12.5% is refused with unleash
+--- directives
+async_upload upload_async zone=uploads:1m;  # here
+async_upload_rollout 12.5%;
+async_upload_hash unleash a;
+--- emerg
+share 12.50% cannot be told apart by hash "unleash", it must be a whole percent
+
+
+
+=== TEST 149: a share of 99.99% is refused with unleash
+--- directives
+async_upload upload_async zone=uploads:1m;  # here
+async_upload_rollout 99.99%;
+async_upload_hash unleash a;
+--- emerg
+share 99.99% cannot be told apart by hash "unleash", it must be a whole percent
+
+
+
+=== TEST 150: the share may stand behind the hash, and the hash before the rollout
+--- directives
+async_upload_hash md5;
+async_upload upload_async zone=uploads:1m;  # here
+async_upload_rollout 0.5%;
+--- emerg
+share 0.50% cannot be told apart by hash "md5", it must be a whole percent
+
+
+
+=== TEST 151: a share of 1% is not refused with md5
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 1%;
+async_upload_hash md5;
+
+
+
+=== TEST 152: a share of 0% is not refused with md5
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 0%;
+async_upload_hash md5;
+
+
+
+=== TEST 153: a share of 100.00% is not refused with md5
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 100.00%;
+async_upload_hash md5;
+
+
+
+=== TEST 154: a share of 1% is not refused with unleash
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 1%;
+async_upload_hash unleash a;
+
+
+
+=== TEST 155: a share of 0% is not refused with unleash
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 0%;
+async_upload_hash unleash a;
+
+
+
+=== TEST 156: a share of 100.00% is not refused with unleash
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 100.00%;
+async_upload_hash unleash a;
+
+
+
+=== TEST 157: a fractional share is not refused with growthbook
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 0.25%;
+async_upload_hash growthbook a;
+
+
+
+=== TEST 158: a fractional share is not refused with launchdarkly
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 0.25%;
+async_upload_hash launchdarkly a b;
+
+
+
+=== TEST 159: a fractional share is not refused with statsig
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 0.25%;
+async_upload_hash statsig a b;
+
+
+
+=== TEST 160: a fractional share is not refused with flagd
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 0.25%;
+async_upload_hash flagd a;
+
+
+
+=== TEST 161: a fractional share is not refused with optimizely
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_rollout 0.25%;
+async_upload_hash optimizely a;
+
+
+
+=== TEST 162: arguments of a hash may be empty and hold separators
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_hash launchdarkly "" "a.b: c";

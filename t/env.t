@@ -217,6 +217,28 @@ for my $value ('101', '100.01%', '-1', '0.001', '.5', '5.', '%', 'half', '1 %',
 refused({ ASYNC_UPLOAD_ENABLED => 'yes' }, 'ASYNC_UPLOAD_ENABLED',
     'true, false, on, off, 1 or 0', 'async_upload_enabled off;');
 
+
+# A hash that tells whole percents apart, with a share from the environment.
+
+{
+    my (undef, $output) = AsyncUpload->start(
+        http => conf('async_upload_hash md5;'), port => $port,
+        env => { ASYNC_UPLOAD_ROLLOUT => '0.25' }, fails => 1);
+
+    like($output, qr/\[emerg\] (?:\S+: )?share 0\.25% of the environment (?#
+        )variable "ASYNC_UPLOAD_ROLLOUT" cannot be told apart by hash (?#
+        )"md5", it must be a whole percent in \S+:\d+$/m,
+        'a fractional share of the environment is refused, and its name told');
+}
+
+settles('a whole share with such a hash', { ASYNC_UPLOAD_ROLLOUT => '25' },
+    ['async_upload_hash md5;'], 'off default', '2500 environment');
+
+settles('a directive beside a fractional share with such a hash',
+    { ASYNC_UPLOAD_ROLLOUT => '0.25' },
+    ['async_upload_hash md5;', 'async_upload_rollout 7%;'],
+    'off default', '700 nginx.conf');
+
 my $nginx = AsyncUpload->start(
     http => "server { listen 127.0.0.1:$port; }", port => $port,
     env => { ASYNC_UPLOAD_ENABLED => 'yes', ASYNC_UPLOAD_ROLLOUT => 'half' });
