@@ -20,6 +20,7 @@ typedef struct {
 
     ngx_uint_t                       counts;        /* the upload's own pass */
     ngx_uint_t                       replay;        /* after bytes were sent */
+    ngx_uint_t                       sent;          /* in any attempt */
     ngx_uint_t                       attempts;
     ngx_uint_t                       left;          /* attempts at async */
     ngx_uint_t                       budget;        /* at all arms */
@@ -192,6 +193,7 @@ ngx_http_async_upload_peer_async(ngx_http_request_t *r,
     p->rollout = rollout;
     p->ctx = ctx;
     p->counts = counts;
+    p->sent = 0;
     p->attempts = 0;
     p->conf = u->conf;
     p->left = rollout->tries;
@@ -423,15 +425,24 @@ ngx_http_async_upload_peer_free(ngx_peer_connection_t *pc, void *data,
 {
     ngx_http_async_upload_peer_t *p = data;
 
-    ngx_uint_t  stop;
+    ngx_uint_t                   stop;
+    ngx_http_async_upload_end_t  end;
 
     stop = 0;
 
     if (state & NGX_PEER_FAILED) {
-        ngx_http_async_upload_attempt_failed(p->request, p->rollout, &p->end);
+        ngx_http_async_upload_attempt_failed(p->request, p->rollout, &end);
 
-        stop = !p->replay
-               && ngx_http_async_upload_attempt_sent(p->request->upstream);
+        /* "connect" is that nothing was sent, in no attempt */
+
+        if (!p->sent || end.failure != NGX_HTTP_ASYNC_UPLOAD_CONNECT) {
+            p->end = end;
+        }
+
+        if (ngx_http_async_upload_attempt_sent(p->request->upstream)) {
+            p->sent = 1;
+            stop = !p->replay;
+        }
     }
 
     pc->tries = p->tries;

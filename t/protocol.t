@@ -111,6 +111,8 @@ for (@protocols) {
     rollout($_, 'connect', 'async_upload_fallback connect;');
     rollout($_, 'two', 'async_upload_fallback failure replay=always;
                         async_upload_tries 2;', ['a1', 'a2']);
+    rollout($_, 'two_half', 'async_upload_fallback failure replay=always;
+                             async_upload_tries 2;', ['a1', 'dead']);
     rollout($_, 'two_dead', 'async_upload_fallback connect;
                              async_upload_tries 2;', ['dead', 'a2']);
 }
@@ -295,6 +297,15 @@ for my $protocol (@protocols) {
         }
 
         is(counted($protocol, 'two_dead'), 'success: 4', 'counted');
+
+        # whichever comes first, something was sent
+
+        is(upload($protocol, 'two_half', 'a1=500'), '200 at a1+s1',
+           'one of them is dead, and the other one fails')
+            for 1 .. 4;
+
+        is(counted($protocol, 'two_half'),
+           'failure http_500: 4, masked: 4, served: 4', 'counted');
     };
 
 
