@@ -82,13 +82,13 @@ my $always = 'async_upload_fallback failure replay=always;';
 # Timeouts.
 
 rollout('timed', 'async', $always, 's1', 's2 backup');
-rollout('timed_async', 'async', "$always async_upload_timeout 300ms;", 's1');
+rollout('timed_async', 'async', "$always async_upload_timeout 200ms;", 's1');
 rollout('patient', 'async', "$always async_upload_timeout 30s;", 's1');
 
-location('short', 'http://timed', 'proxy_read_timeout 300ms;');
+location('short', 'http://timed', 'proxy_read_timeout 200ms;');
 location('long', 'http://timed', 'proxy_read_timeout 30s;');
 location('async_short', 'http://timed_async', 'proxy_read_timeout 30s;');
-location('sync_short', 'http://patient', 'proxy_read_timeout 300ms;');
+location('sync_short', 'http://patient', 'proxy_read_timeout 200ms;');
 
 # An upload that one of its servers holds while the code runs.
 
@@ -296,7 +296,7 @@ sub kept {
 # Rollouts by a variable: two of one async block, one of another.
 
 rollout('to_short', 'async', "$always async_upload_tries 2;
-        async_upload_timeout 300ms;", 's1');
+        async_upload_timeout 200ms;", 's1');
 rollout('to_long', 'async', $always, 's2');
 rollout('to_connect', 'async_also', '', 's2');
 
