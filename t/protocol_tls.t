@@ -70,13 +70,8 @@ rollout('kept', keepalive => 1);
 rollout('kept_zone', keepalive => 1, zone => 1);
 rollout('dead', dead => 1);
 
-# for AddressSanitizer to see past OpenSSL's functions, whose leak it is that
-# nginx keeps sessions to its end
-
-my %env = map { ($_ => "$ENV{$_},fast_unwind_on_malloc=0") }
-              grep { defined $ENV{$_} } 'ASAN_OPTIONS';
-
-my $nginx = AsyncUpload->start(port => $port, env => \%env, http => <<"END");
+my $nginx = AsyncUpload->start(port => $port, env => Tls::environment(),
+                               http => <<"END");
     $http
 
     server {

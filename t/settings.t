@@ -361,6 +361,7 @@ sub variable {
 
 my $nginx = AsyncUpload->start(
     port => $port,
+    env => Tls::environment(),
     files => { 'conf/tls.pem' => slurp("$tls->{dir}/conf/tls.pem") },
     http => <<"END",
     $http
