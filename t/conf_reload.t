@@ -207,8 +207,11 @@ changes_nothing($nginx, 'a reload with more workers than the zone holds', sub {
     $nginx->reload(fails => 1);
 });
 
+my $small = 'zone "uploads" is too small: 4096k,'
+            . ' with worker_processes 1000 at least';
+
 like(slurp("$nginx->{dir}/logs/error.log"),
-    qr/zone "uploads" is too small: 4096k, with worker_processes 1000 at least \d+k is needed in \S+nginx\.conf:\d+$/m,
+    qr/\[emerg\] \S+ $small \d+k is needed in \S+nginx\.conf:\d+$/m,
     'which names the size that would do');
 
 

@@ -472,7 +472,7 @@ upstream sent invalid header
 
 
 
-=== TEST 19: an answer without a header is an invalid one, whatever the client gets
+=== TEST 19: an answer without a header is invalid
 --- steps
 ends('mumble', 'invalid', undef);
 --- error_log
@@ -526,7 +526,8 @@ for my $arm (qw(sync async)) {
 
 
 === TEST 25: a client that leaves while the answer comes has aborted
---- config eval: $::Config . ::both('/unbuffered_answer', 'proxy_buffering off;')
+--- config eval
+$::Config . ::both('/unbuffered_answer', 'proxy_buffering off;')
 --- steps
 my $answer = "HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n" . 'x' x 20000;
 

@@ -309,7 +309,7 @@ END
 
 
 # stub_log(DIR, NAME): what the stub server "sync" or "async" below DIR (the
-# prefix of its nginx) saw so far, as a list of { method, uri, id, arm, length }.
+# prefix of its nginx) saw so far, each as { method, uri, id, arm, length }.
 
 sub stub_log {
     my ($dir, $name) = @_;
