@@ -15,14 +15,14 @@ use JSON::PP;
 use Test::More;
 
 
-# Digesting one block by OpenSSL 3.0's EVP interface takes 2,800 instructions
+# Digesting one block by OpenSSL 3.0's EVP interface takes 2,900 instructions
 # of the 3,900, and a rollout in a page of several is rendered like the first.
 
 my %held = (
-    'sha256, async, 1 KB'          => 4_250,
-    'sha256, async, 64 KB'         => 4_250,
-    'sha256, sync, 1 KB'           => 3_950,
-    'sha256, sync, 64 KB'          => 3_950,
+    'sha256, async, 1 KB'          => 4_300,
+    'sha256, async, 64 KB'         => 4_300,
+    'sha256, sync, 1 KB'           => 3_990,
+    'sha256, sync, 64 KB'          => 3_990,
     'status, each further rollout' => 100_000,
 );
 
