@@ -167,6 +167,12 @@ case('the same server does', ['200', 'd1 d1 d1 s1', 'connect'],
 case('the last failure is the one that counts',
      ['200', 'd1 a2 a3 s1', 'reset'], what => 'a2=504 a3=drop',
      async => 'd1; a2; a3;', rollout => "async_upload_tries 3; $always");
+case('but what was sent and failed is never one of connecting',
+     ['200', 'a1 d2 d3 s1', 'http_504'], what => 'a1=504',
+     async => 'a1; d2; d3;', rollout => "async_upload_tries 3; $always");
+case('nor is it one of no live server', ['200', 'a1 s1', 'http_504'],
+     what => 'a1=504', async => 'a1; a2 down;',
+     rollout => "async_upload_tries 3; $always");
 case('nothing is tried again once it was sent',
      ['503', 'd1 a2', 'http_503'], what => 'a2=503',
      async => 'd1; a2; a3;', rollout => 'async_upload_tries 3;');
