@@ -217,7 +217,7 @@ my %classes = map { ($_ => $cell->{by_class}{$_}) }
 
 ok($classes{reset} && $classes{connect},
    'some were being served, some came while async was gone');
-diag("$result->{sent} uploads, failures of async: ",
+note("$result->{sent} uploads, failures of async: ",
      join ', ', map { "$_: $classes{$_}" } sort keys %classes);
 
 

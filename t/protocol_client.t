@@ -155,7 +155,7 @@ for my $size (0, 1, 16384, length $noise) {
 
             for my $what (500, 503) {
                 is(upload('failure', "a1=$what", @body), '200 at a1+s1',
-                   "$what$title");
+                   "answers $what$title");
             }
 
             is(upload('failure', '', @body), '200 at a1', "well$title");
