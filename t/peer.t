@@ -64,7 +64,7 @@ sub location {
 }
 
 
-my (@tests, $nginx, %before);
+my (@tests, $nginx);
 
 sub test(&$) {
     my ($code, $title) = @_;
@@ -117,26 +117,7 @@ sub outcome {
 sub counted {
     my ($name) = @_;
 
-    my $rollout = $nginx->quiet($name);
-    my ($async, $sync) = @{$rollout->{arms}}{qw(async sync)};
-
-    conserved($rollout, "  $name: uploads are counted once");
-
-    my %now = (
-        map({ ($_ => $async->{$_}) } qw(success rejected aborted cut masked)),
-        map({ ("failure $_" => $async->{by_class}{$_}) }
-            keys %{$async->{by_class}}),
-        served => $rollout->{fallback}{served},
-        unserved => $rollout->{fallback}{failed},
-        sync => $sync->{uploads},
-    );
-
-    my $before = $before{$name} // {};
-
-    $before{$name} = \%now;
-
-    return join ', ', map { my $n = $now{$_} - ($before->{$_} // 0);
-                            $n ? "$_: $n" : () } sort keys %now;
+    return $nginx->counted_since($name);
 }
 
 
@@ -659,8 +640,6 @@ $nginx->reload;
 
 play('reloaded');
 $nginx->stop(@errors);
-
-%before = ();
 
 $nginx = AsyncUpload->start(port => $port, http => configuration(),
                             main => 'master_process off;');

@@ -35,7 +35,7 @@ my %server = (map({ ($_ => "server 127.0.0.1:" . $stub->port($_)
               out => "server 127.0.0.1:$dead max_fails=1 fail_timeout=1h;");
 
 my ($http, $locations, $nginx) = ('', '');
-my (@tests, %before);
+my @tests;
 
 
 sub rollout {
@@ -88,26 +88,7 @@ sub at {
 sub counted {
     my ($name) = @_;
 
-    my $rollout = $nginx->quiet($name);
-    my ($async, $sync) = @{$rollout->{arms}}{qw(async sync)};
-
-    conserved($rollout, "  $name: uploads are counted once");
-
-    my %now = (
-        map({ ($_ => $async->{$_}) } qw(success rejected aborted cut masked)),
-        map({ ("failure $_" => $async->{by_class}{$_}) }
-            keys %{$async->{by_class}}),
-        served => $rollout->{fallback}{served},
-        unserved => $rollout->{fallback}{failed},
-        sync => $sync->{uploads},
-    );
-
-    my $before = $before{$name} // {};
-
-    $before{$name} = \%now;
-
-    return join ', ', map { my $n = $now{$_} - ($before->{$_} // 0);
-                            $n ? "$_: $n" : () } sort keys %now;
+    return $nginx->counted_since($name);
 }
 
 

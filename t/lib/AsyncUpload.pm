@@ -423,6 +423,35 @@ sub violations {
 }
 
 
+# ->counted_since(NAME): what this nginx has counted of a rollout since the last
+# call, as "RESULT: N, ..."; tests that every upload is counted once.
+
+sub counted_since {
+    my ($self, $name) = @_;
+
+    my $rollout = $self->quiet($name);
+    my ($async, $sync) = @{$rollout->{arms}}{qw(async sync)};
+
+    conserved($rollout, "  $name: uploads are counted once");
+
+    my %now = (
+        map({ ($_ => $async->{$_}) } qw(success rejected aborted cut masked)),
+        map({ ("failure $_" => $async->{by_class}{$_}) }
+            keys %{$async->{by_class}}),
+        served => $rollout->{fallback}{served},
+        unserved => $rollout->{fallback}{failed},
+        sync => $sync->{uploads},
+    );
+
+    my $before = $self->{before}{$name} // {};
+
+    $self->{before}{$name} = \%now;
+
+    return join ', ', map { my $n = $now{$_} - ($before->{$_} // 0);
+                            $n ? "$_: $n" : () } sort keys %now;
+}
+
+
 # conserved(ROLLOUT, [TITLE]): a test that nothing was counted twice or not at
 # all, of a rollout without uploads in flight.
 
