@@ -136,6 +136,99 @@ typedef enum {
 } ngx_http_async_upload_state_e;
 
 
+/* what an event in the ring and in the journal is about */
+
+typedef enum {
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_NONE = 0,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_STARTED,    /* for the first time */
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_RESTORED,   /* from the state file */
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_REFUSED,    /* its state file: 0% */
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_CONFIG,     /* nginx.conf has changed */
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_ENABLE,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_DISABLE,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_SHARE,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_ADVANCE,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_COMPLETE,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_PAUSE,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_RESUME,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_REVIEW,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_ROLLBACK,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_RESTART,    /* of the observation */
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_DRILL,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_BASELINE,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_FORGET,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_SIGNAL,
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_GATE,       /* opened or closed */
+    NGX_HTTP_ASYNC_UPLOAD_EVENT_FOLLOW,     /* what a newer master decides */
+    NGX_HTTP_ASYNC_UPLOAD_EVENTS
+} ngx_http_async_upload_event_e;
+
+
+typedef enum {
+    NGX_HTTP_ASYNC_UPLOAD_ACTOR_CONFIG = 0,
+    NGX_HTTP_ASYNC_UPLOAD_ACTOR_CONTROL,
+    NGX_HTTP_ASYNC_UPLOAD_ACTOR_GUARD,
+    NGX_HTTP_ASYNC_UPLOAD_ACTORS
+} ngx_http_async_upload_actor_e;
+
+
+/*
+ * One async_upload_stage.  "ppm" are parts of a million; what a directive
+ * does not say is settled in init_main_conf.
+ */
+
+typedef struct {
+    ngx_uint_t                          share;          /* basis points */
+    ngx_uint_t                          min_uploads;
+    ngx_uint_t                          success;        /* ppm, at least */
+    ngx_uint_t                          error;          /* ppm, at most */
+    ngx_uint_t                          latency;        /* percent; 0: off */
+    ngx_msec_t                          soak;           /* ms */
+} ngx_http_async_upload_stage_t;
+
+
+/* async_upload_rollback; with "off" nothing rolls back by itself */
+
+typedef struct {
+    ngx_flag_t                          on;
+    ngx_uint_t                          success;        /* ppm, less is bad */
+    ngx_uint_t                          error;          /* ppm, more is bad */
+    ngx_uint_t                          run;            /* in a row; 0: off */
+    ngx_uint_t                          memory;         /* percent; 0: off */
+    ngx_uint_t                          min_uploads;
+    ngx_msec_t                          window;         /* ms */
+} ngx_http_async_upload_rollback_t;
+
+
+typedef struct {
+    ngx_flag_t                          on;
+    ngx_uint_t                          success;        /* ppm, less is bad */
+    ngx_msec_t                          success_for;    /* ms, also complaints' */
+    ngx_uint_t                          latency;        /* percent; 0: off */
+    ngx_msec_t                          latency_for;    /* ms */
+    ngx_uint_t                          complaints;     /* 0: off */
+    ngx_msec_t                          unattended;     /* ms; 0: off */
+} ngx_http_async_upload_review_t;
+
+
+typedef struct {
+    ngx_flag_t                          sequential;
+    ngx_uint_t                          evidence;       /* above 1 */
+    ngx_msec_t                          confirm;        /* ms */
+    ngx_uint_t                          min_failures;
+    ngx_uint_t                          proof;          /* ppm; 0: off */
+    ngx_uint_t                          horizon;        /* seconds */
+} ngx_http_async_upload_statistics_t;
+
+
+/* a line "name:token" of async_upload_control's file */
+
+typedef struct {
+    ngx_str_t                           name;
+    ngx_str_t                           token;
+} ngx_http_async_upload_token_t;
+
+
 /* one string of async_upload_key */
 
 typedef struct {
@@ -181,6 +274,19 @@ struct ngx_http_async_upload_rollout_s {
     /* bit s - 400: an answer with status s is a failure */
     uint64_t                            failures[4];
 
+    ngx_array_t                        *stages;     /* NULL: a fixed share */
+                                         /* ngx_http_async_upload_stage_t */
+    ngx_flag_t                          advance;    /* 1: by itself */
+    ngx_http_async_upload_rollback_t    rollback;
+    ngx_http_async_upload_review_t      review;
+    ngx_http_async_upload_statistics_t  statistics;
+    ngx_uint_t                          budget;     /* failures; 0: off */
+    ngx_flag_t                          dry_run;
+
+    ngx_flag_t                          state_off;  /* 1: no state file */
+    ngx_str_t                           state;      /* path, ends in a null */
+    ngx_open_file_t                    *journal;    /* NULL: off */
+
     ngx_http_async_upload_source_e      enabled_source;
     ngx_http_async_upload_source_e      share_source;
     ngx_http_async_upload_source_e      key_source;
@@ -191,6 +297,15 @@ struct ngx_http_async_upload_rollout_s {
     ngx_http_async_upload_source_e      tries_source;
     ngx_http_async_upload_source_e      timeout_source;
     ngx_http_async_upload_source_e      failure_source;
+    ngx_http_async_upload_source_e      stages_source;
+    ngx_http_async_upload_source_e      advance_source;
+    ngx_http_async_upload_source_e      rollback_source;
+    ngx_http_async_upload_source_e      review_source;
+    ngx_http_async_upload_source_e      statistics_source;
+    ngx_http_async_upload_source_e      budget_source;
+    ngx_http_async_upload_source_e      dry_run_source;
+    ngx_http_async_upload_source_e      state_source;
+    ngx_http_async_upload_source_e      journal_source;
 
     /* the first async_upload_* directive of the block, for error messages */
     u_char                             *file_name;
@@ -200,6 +315,7 @@ struct ngx_http_async_upload_rollout_s {
     /* of the process: set by the master before the fork or by the worker */
     struct ngx_http_async_upload_zone_sh_s  *sh;
     struct ngx_http_async_upload_slot_sh_s  *slot;
+    uint64_t                            generation; /* the zone's, at apply */
     struct ngx_http_async_upload_hash_s     *hash;
     struct ngx_http_async_upload_confs_s    *confs;
     unsigned                            hash_failed:1;
@@ -226,6 +342,12 @@ typedef struct {
 typedef struct {
     ngx_flag_t                          status;
     ngx_str_t                           rollout;    /* empty: all of them */
+    ngx_str_t                           control_uri;    /* empty: no buttons */
+
+    ngx_flag_t                          control;
+    ngx_str_t                           prefix;     /* of the location */
+    ngx_array_t                        *tokens;     /* NULL: local peers only */
+                                         /* ngx_http_async_upload_token_t */
 } ngx_http_async_upload_loc_conf_t;
 
 

@@ -33,6 +33,14 @@
 #define NGX_HTTP_ASYNC_UPLOAD_SIZES          5
 #define NGX_HTTP_ASYNC_UPLOAD_SLOW           4
 #define NGX_HTTP_ASYNC_UPLOAD_USERS          64
+#define NGX_HTTP_ASYNC_UPLOAD_RING           64     /* events */
+#define NGX_HTTP_ASYNC_UPLOAD_WINDOW         64     /* marks of a window */
+#define NGX_HTTP_ASYNC_UPLOAD_PARTS          4      /* of the rolling baseline */
+#define NGX_HTTP_ASYNC_UPLOAD_FINE           360    /* history: 10 s each */
+#define NGX_HTTP_ASYNC_UPLOAD_COARSE         576    /* history: 5 min each */
+#define NGX_HTTP_ASYNC_UPLOAD_STAGES         32
+#define NGX_HTTP_ASYNC_UPLOAD_WHO            96     /* bytes, with a null */
+#define NGX_HTTP_ASYNC_UPLOAD_WHY            192    /* bytes, with a null */
 #define NGX_HTTP_ASYNC_UPLOAD_HTTP_STATUSES                                   \
     (NGX_HTTP_ASYNC_UPLOAD_CLASSES - NGX_HTTP_ASYNC_UPLOAD_HTTP_FIRST)
 
@@ -79,7 +87,7 @@ typedef struct {
     uint64_t                         success;
     uint64_t                         failure;
     uint64_t                         rejected;
-    uint64_t                         aborted;
+    uint64_t                         aborted;   /* after all of it was sent */
     uint64_t                         bucket;    /* finished, chosen by bucket */
 
     /* slower than the reference quantiles, by size class */
@@ -120,10 +128,188 @@ struct ngx_http_async_upload_slot_sh_s {
     uint64_t                         process_slot;  /* ngx_process_slot */
     uint64_t                         used;          /* ever claimed */
     uint64_t                         shared;        /* the overflow slot */
-    uint64_t                         reserved[4];
+    uint64_t                         generation;    /* of its owner */
+    uint64_t                         started_us;    /* its owner */
+    uint64_t                         rss;           /* bytes; 0: not known */
+    uint64_t                         seen;          /* epoch it routes by */
 
     ngx_http_async_upload_counts_t   counts;
 };
+
+
+/* an arm's evidence of one epoch, as figures of a decision */
+
+typedef struct {
+    uint64_t                         success;
+    uint64_t                         failure;
+    uint64_t                         rejected;
+    uint64_t                         aborted;
+    uint64_t                         p95_us;        /* 0: not known */
+} ngx_http_async_upload_figures_t;
+
+
+/*
+ * An event.  "seq" is 1 for the first one of a rollout and has no gaps; times
+ * are milliseconds since 1970.  "value" and "limit" are what the rule saw and
+ * what it allows, in the rule's own unit.
+ */
+
+typedef struct {
+    uint64_t                         seq;
+    uint64_t                         time_ms;
+    uint64_t                         type;          /* ..._event_e */
+    uint64_t                         actor;         /* ..._actor_e */
+    uint64_t                         rule;          /* ..._guard_reason_e */
+    uint64_t                         dry_run;       /* 1: not carried out */
+    uint64_t                         old;           /* state words */
+    uint64_t                         now;
+    double                           value;
+    double                           limit;
+    ngx_http_async_upload_figures_t  arm[NGX_HTTP_ASYNC_UPLOAD_ARMS];
+    u_char                           who[NGX_HTTP_ASYNC_UPLOAD_WHO];
+    u_char                           why[NGX_HTTP_ASYNC_UPLOAD_WHY];
+} ngx_http_async_upload_event_sh_t;
+
+
+/* totals of async's evidence at some time of the epoch */
+
+typedef struct {
+    uint64_t                         us;            /* monotonic */
+    uint64_t                         success;
+    uint64_t                         failure;
+    uint64_t                         complaints;
+} ngx_http_async_upload_mark_t;
+
+
+/* marks, the newest at "head", "n" of them; a window ends now */
+
+typedef struct {
+    uint64_t                         head;
+    uint64_t                         n;
+    ngx_http_async_upload_mark_t     mark[NGX_HTTP_ASYNC_UPLOAD_WINDOW];
+} ngx_http_async_upload_window_t;
+
+
+/* what one observation has seen: all that starts anew with an epoch */
+
+typedef struct {
+    uint64_t                         epoch;
+    uint64_t                         since_us;      /* monotonic */
+    uint64_t                         since_ms;      /* since 1970 */
+
+    /* the cells' histograms when it began */
+    ngx_http_async_upload_hist_t     latency[NGX_HTTP_ASYNC_UPLOAD_ARMS];
+
+    ngx_http_async_upload_window_t   rollback;
+    ngx_http_async_upload_window_t   review;
+
+    /* since when, monotonic us, without a break; 0: not now */
+    uint64_t                         slow_us;       /* latency over review's */
+    uint64_t                         memory_us;     /* memory over rollback's */
+    uint64_t                         review_us;     /* a person is waited for */
+
+    /* by signals */
+    uint64_t                         critical;
+    uint64_t                         complaints;
+    uint64_t                         service_memory;    /* percent; 0: none */
+
+    uint64_t                         gate;          /* 1: open at last look */
+    uint64_t                         dry;           /* rule said in dry run */
+} ngx_http_async_upload_watch_t;
+
+
+/* sync as it was: what async is measured against when sync has no traffic */
+
+typedef struct {
+    uint64_t                         frozen;        /* 0: rolling */
+    uint64_t                         time_ms;       /* recorded, since 1970 */
+    uint64_t                         span_ms;       /* the time it covers */
+    uint64_t                         success;
+    uint64_t                         failure;
+    uint64_t                         rejected;
+    uint64_t                         aborted;
+    ngx_http_async_upload_hist_t     latency;
+} ngx_http_async_upload_baseline_t;
+
+
+/* sync's totals at some time, of which the rolling baseline is made */
+
+typedef struct {
+    uint64_t                         us;            /* monotonic; 0: unused */
+    uint64_t                         success;
+    uint64_t                         failure;
+    uint64_t                         rejected;
+    uint64_t                         aborted;
+    ngx_http_async_upload_hist_t     latency;
+} ngx_http_async_upload_part_t;
+
+
+/* one point of the plots: what has happened since the one before */
+
+typedef struct {
+    uint32_t                         time;          /* seconds since 1970 */
+    uint16_t                         share;         /* basis points */
+    uint16_t                         state;         /* ..._state_e */
+
+    struct {
+        uint32_t                     success;
+        uint32_t                     failure;
+        uint32_t                     p50_us;
+        uint32_t                     p95_us;
+    } arm[NGX_HTTP_ASYNC_UPLOAD_ARMS];
+} ngx_http_async_upload_point_t;
+
+
+/* what nginx.conf said when it was last applied */
+
+typedef struct {
+    uint64_t                         done;          /* 0: never */
+    uint64_t                         enabled;
+    uint64_t                         share;
+    uint64_t                         stages;
+    uint64_t                         stage[NGX_HTTP_ASYNC_UPLOAD_STAGES];
+    uint64_t                         gates;         /* fingerprints */
+    uint64_t                         async;
+    uint64_t                         identity;      /* key and hash */
+} ngx_http_async_upload_applied_t;
+
+
+/*
+ * What the tick works on and publishes.  Written under the zone mutex by
+ * workers alone; "sequence" is odd meanwhile, and a reader takes a copy
+ * between two equal even ones.
+ */
+
+typedef struct {
+    uint64_t                         sequence;
+
+    ngx_http_async_upload_watch_t    watch;
+    ngx_http_async_upload_baseline_t  baseline;
+    ngx_http_async_upload_part_t     part[NGX_HTTP_ASYNC_UPLOAD_PARTS];
+
+    /* memory of workers: the baseline of this many of them; 0: none yet */
+    uint64_t                         memory;        /* bytes */
+    uint64_t                         memory_workers;
+    uint64_t                         memory_binary; /* fingerprint */
+    uint64_t                         memory_now;    /* bytes; 0: not known */
+
+    /* async's failures, all of the zone, when the budget began */
+    uint64_t                         budget;
+
+    /* the last drill that came to its end */
+    uint64_t                         drill_ms;      /* since 1970; 0: none */
+    uint64_t                         drill_took;    /* ms */
+    uint64_t                         drill_workers;
+    uint64_t                         drill_us;      /* one began; 0: none does */
+
+    uint64_t                         fine;          /* points ever written */
+    uint64_t                         coarse;
+    ngx_http_async_upload_point_t    fine_point[NGX_HTTP_ASYNC_UPLOAD_FINE];
+    ngx_http_async_upload_point_t    coarse_point[NGX_HTTP_ASYNC_UPLOAD_COARSE];
+
+    /* the totals and histograms at the last point of each */
+    ngx_http_async_upload_part_t     last[2][NGX_HTTP_ASYNC_UPLOAD_ARMS];
+} ngx_http_async_upload_guard_sh_t;
 
 
 typedef struct ngx_http_async_upload_zone_sh_s
@@ -141,10 +327,49 @@ struct ngx_http_async_upload_zone_sh_s {
 
     uint64_t                         tick;          /* last, monotonic us */
 
-    /* what nginx.conf said when it was last applied */
-    uint64_t                         applied;
-    uint64_t                         applied_enabled;
-    uint64_t                         applied_share;
+    /*
+     * failures of async in a row, and uploads that found no server of it:
+     * epoch << 32 | number, with the time of the first, monotonic us
+     */
+    uint64_t                         run;
+    uint64_t                         run_us;
+    uint64_t                         turned;
+    uint64_t                         turned_us;
+
+    /* written by the master alone; the event is taken over by a worker */
+    ngx_http_async_upload_applied_t  applied;
+    uint64_t                         configs;       /* changes applied */
+    uint64_t                         configs_old;   /* state word before */
+    uint64_t                         configs_type;  /* ..._event_e */
+    u_char                           configs_why[NGX_HTTP_ASYNC_UPLOAD_WHY];
+
+    /* which of two masters decides: the one of the higher term */
+    uint64_t                         term;
+    uint64_t                         follows;       /* master's pid; 0: none */
+
+    /*
+     * The ring: "events" were published, "said" of them are in journal and
+     * log.  Written under the zone mutex; "writer" is who writes file and
+     * journal: pid << 32 | seconds, 0: nobody.
+     */
+    uint64_t                         events;
+    uint64_t                         said;
+    uint64_t                         taken;         /* of "configs" */
+    uint64_t                         writer;
+    ngx_http_async_upload_event_sh_t  event[NGX_HTTP_ASYNC_UPLOAD_RING];
+
+    /* the state file */
+    uint64_t                         saved_us;      /* monotonic; 0: never */
+    uint64_t                         saved_word;    /* in the file */
+    uint64_t                         saved_events;  /* in the file */
+    uint64_t                         save_errno;    /* 0: the last was good */
+    uint64_t                         file_inode;    /* as last followed */
+    uint64_t                         file_mtime;
+
+    ngx_http_async_upload_guard_sh_t  guard;
+
+    /* what earlier zones have counted: of the state file or another size */
+    ngx_http_async_upload_slot_sh_t  base;
 
     /* the statuses behind the failure classes from HTTP_FIRST on; 0: free */
     uint64_t                         statuses
@@ -159,13 +384,19 @@ struct ngx_http_async_upload_zone_sh_s {
 };
 
 
-/* the state word, unpacked; "share" stays what it is while the state is off */
+/*
+ * The state word, unpacked.  "share" stays what it is while the rollout is off
+ * or rolled back: it is what it returns to.  "beneath" is, when off, the state
+ * that enable returns to; in review, the state it left; when rolled back, OFF,
+ * or for the time of a drill the state that it returns to.  Otherwise OFF.
+ */
 
 typedef struct {
     ngx_uint_t                       state;         /* ..._state_e */
+    ngx_uint_t                       beneath;       /* ..._state_e */
     ngx_uint_t                       share;         /* basis points */
-    ngx_uint_t                       stage;         /* 0: no stages */
-    uint64_t                         epoch;         /* 32 bits */
+    ngx_uint_t                       stage;         /* from 1; 0: no stages */
+    uint64_t                         epoch;         /* 32 bits, not 0 */
 } ngx_http_async_upload_word_t;
 
 
@@ -248,9 +479,32 @@ ngx_http_async_upload_zone_unpack(uint64_t v,
     ngx_http_async_upload_word_t *word)
 {
     word->state = (v >> 60) & 0xf;
+    word->beneath = (v >> 56) & 0xf;
     word->stage = (v >> 48) & 0xff;
     word->share = (v >> 32) & 0x3fff;
     word->epoch = v & 0xffffffff;
+}
+
+
+/* A state word of its parts. */
+static ngx_inline uint64_t
+ngx_http_async_upload_zone_pack(const ngx_http_async_upload_word_t *word)
+{
+    return (uint64_t) word->state << 60
+           | (uint64_t) word->beneath << 56
+           | (uint64_t) word->stage << 48
+           | (uint64_t) word->share << 32
+           | word->epoch;
+}
+
+
+/* The share that is routed by: 0 where the state lets nobody through. */
+static ngx_inline ngx_uint_t
+ngx_http_async_upload_zone_share(const ngx_http_async_upload_word_t *word)
+{
+    return (word->state == NGX_HTTP_ASYNC_UPLOAD_STATE_OFF
+            || word->state == NGX_HTTP_ASYNC_UPLOAD_STATE_ROLLED_BACK)
+           ? 0 : word->share;
 }
 
 
@@ -292,6 +546,17 @@ ngx_http_async_upload_zone_add(ngx_http_async_upload_slot_sh_t *slot,
 }
 
 
+#if (NGX_HTTP_ASYNC_UPLOAD_TEST_CLOCK)
+
+/*
+ * Tests set it: microseconds to be added to the time of the guard, read from
+ * the file that the environment's ASYNC_UPLOAD_TEST_CLOCK names.
+ */
+uint64_t ngx_http_async_upload_zone_offset(void);
+
+#endif
+
+
 /* The monotonic clock, in microseconds. */
 static ngx_inline uint64_t
 ngx_http_async_upload_zone_clock(void)
@@ -301,6 +566,22 @@ ngx_http_async_upload_zone_clock(void)
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 
     return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+/*
+ * The clock that the guard goes by: ticks, stages, windows; in microseconds.
+ * Latencies are measured with zone_clock.
+ */
+static ngx_inline uint64_t
+ngx_http_async_upload_zone_now(void)
+{
+#if (NGX_HTTP_ASYNC_UPLOAD_TEST_CLOCK)
+    return ngx_http_async_upload_zone_clock()
+           + ngx_http_async_upload_zone_offset();
+#else
+    return ngx_http_async_upload_zone_clock();
+#endif
 }
 
 

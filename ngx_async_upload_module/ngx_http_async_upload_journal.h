@@ -1,0 +1,44 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#ifndef _NGX_HTTP_ASYNC_UPLOAD_JOURNAL_H_INCLUDED_
+#define _NGX_HTTP_ASYNC_UPLOAD_JOURNAL_H_INCLUDED_
+
+
+/*
+ * What is said of an event: its JSON, the line of async_upload_log and the
+ * line of nginx' log.  It knows nothing of who waits for it to be said.
+ */
+
+
+#include "ngx_http_async_upload_json.h"
+#include "ngx_http_async_upload_zone.h"
+
+
+/*
+ * Writes the event as one JSON object without a key: time (ISO 8601, UTC, with
+ * milliseconds), sequence, epoch, rollout, event, actor {kind, and what is
+ * known of who}, from and to {state, stage, share_bp}, reason, rule, value,
+ * limit, dry_run and, with "figures", both arms.
+ */
+void ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout,
+    const ngx_http_async_upload_event_sh_t *event, ngx_uint_t figures);
+
+/*
+ * Says an event: one line in nginx' log (ROLLBACK [error], REVIEW [warn],
+ * others [notice]) and one line, in one write, in the journal.
+ *
+ * Context: worker.
+ * Returns: NGX_ERROR if the journal could not be written; logged as [alert]
+ *          once until it is good again.
+ */
+ngx_int_t ngx_http_async_upload_journal_say(
+    ngx_http_async_upload_rollout_t *rollout,
+    const ngx_http_async_upload_event_sh_t *event, ngx_log_t *log);
+
+
+#endif /* _NGX_HTTP_ASYNC_UPLOAD_JOURNAL_H_INCLUDED_ */
