@@ -657,6 +657,17 @@ sub use_steps {
 
     Test::Nginx::Util::master_on();
 
+    # State files are beside client_body_temp_path: in logs, as nothing in there
+    # outlives a block, while Test::Nginx gives up if it finds a directory that
+    # it does not know.
+
+    $Test::Nginx::Util::FilterHttpConfig = sub {
+        my ($config) = @_;
+
+        return $config =~ /\bclient_body_temp_path\b/ ? $config
+               : "client_body_temp_path logs/client_body;\n$config";
+    };
+
     Test::Nginx::Util::add_block_preprocessor(sub {
         my ($block) = @_;
 
