@@ -26,7 +26,7 @@ my @layers = (
     [qw(header)],
     [qw(bucket murmur hist stats json name parse)],
     [qw(guard zone slot)],
-    [qw(rollout state)],
+    [qw(event journal rollout state)],
     [qw(decide attempt copy peer account variable render status control env)],
     [qw(conf setter fallback)],
     [qw(module)],
