@@ -10,6 +10,7 @@
 #include "ngx_http_async_upload_decide.h"
 #include "ngx_http_async_upload_fallback.h"
 #include "ngx_http_async_upload_name.h"
+#include "ngx_http_async_upload_rules.h"
 #include "ngx_http_async_upload_setter.h"
 #include "ngx_http_async_upload_slot.h"
 #include "ngx_http_async_upload_variable.h"
@@ -104,6 +105,62 @@ static ngx_command_t  ngx_http_async_upload_module_commands[] = {
     { ngx_string("async_upload_failure"),
       NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
       ngx_http_async_upload_fallback_failure,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("async_upload_stage"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
+      ngx_http_async_upload_rules_stage,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("async_upload_advance"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_http_async_upload_rules_advance,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("async_upload_rollback"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
+      ngx_http_async_upload_rules_rollback,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("async_upload_review"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
+      ngx_http_async_upload_rules_review,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("async_upload_statistics"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
+      ngx_http_async_upload_rules_statistics,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("async_upload_budget"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_http_async_upload_rules_budget,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("async_upload_dry_run"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_http_async_upload_rules_dry_run,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("async_upload_log"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_http_async_upload_rules_log,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
       NULL },

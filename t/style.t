@@ -28,7 +28,7 @@ my @layers = (
     [qw(guard zone slot)],
     [qw(event journal rollout state)],
     [qw(decide attempt copy peer account variable render status control env)],
-    [qw(conf setter fallback)],
+    [qw(conf setter fallback rules settle)],
     [qw(module)],
 );
 
@@ -40,6 +40,8 @@ my %within = (
     peer => [qw(decide attempt copy account)],
     copy => [qw(attempt)],
     fallback => [qw(setter)],
+    rules => [qw(setter)],
+    conf => [qw(settle)],
     account => [qw(decide)],
     variable => [qw(decide account)],
     status => [qw(render)],
