@@ -27,7 +27,8 @@ my @layers = (
     [qw(bucket murmur hist stats json name parse)],
     [qw(guard zone slot)],
     [qw(event journal rollout state)],
-    [qw(decide attempt copy peer account variable render status control env)],
+    [qw(decide attempt copy peer account variable render respond
+       status control env)],
     [qw(conf setter fallback rules settle)],
     [qw(module)],
 );
@@ -44,7 +45,7 @@ my %within = (
     conf => [qw(settle)],
     account => [qw(decide)],
     variable => [qw(decide account)],
-    status => [qw(render)],
+    status => [qw(render respond)],
     render => [qw(attempt)],
 );
 
