@@ -31,14 +31,28 @@ ngx_http_async_upload_event_prepare_locked(ngx_http_async_upload_zone_sh_t *sh,
 
     ngx_memcpy(place, &e, sizeof(ngx_http_async_upload_event_sh_t));
 
-    __atomic_store_n(&place->seq, seq, __ATOMIC_RELEASE);
+    /*
+     * Only what goes with a change that may still happen is to be recovered:
+     * not what another process has done meanwhile, perhaps to the same word.
+     */
+
+    if (e.old != e.now && e.old == ngx_http_async_upload_zone_load(&sh->word)) {
+        __atomic_store_n(&place->seq, seq, __ATOMIC_RELEASE);
+    }
 }
 
 
 void
 ngx_http_async_upload_event_publish_locked(ngx_http_async_upload_zone_sh_t *sh)
 {
-    __atomic_store_n(&sh->events, sh->events + 1, __ATOMIC_RELEASE);
+    uint64_t                           seq;
+    ngx_http_async_upload_event_sh_t  *place;
+
+    seq = sh->events + 1;
+    place = ngx_http_async_upload_event_place(sh, seq);
+
+    __atomic_store_n(&place->seq, seq, __ATOMIC_RELEASE);
+    __atomic_store_n(&sh->events, seq, __ATOMIC_RELEASE);
 }
 
 
@@ -51,13 +65,8 @@ ngx_http_async_upload_event_recover_locked(ngx_http_async_upload_zone_sh_t *sh)
     seq = sh->events + 1;
     place = ngx_http_async_upload_event_place(sh, seq);
 
-    if (ngx_http_async_upload_zone_load(&place->seq) != seq) {
-        return;
-    }
-
-    /* an event that changes nothing is of no word: it was not published */
-
-    if (place->old != place->now
+    if (ngx_http_async_upload_zone_load(&place->seq) == seq
+        && place->old != place->now
         && place->now == ngx_http_async_upload_zone_load(&sh->word))
     {
         ngx_http_async_upload_event_publish_locked(sh);
