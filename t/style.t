@@ -24,8 +24,8 @@ my $prefix = 'ngx_http_async_upload';
 
 my @layers = (
     [qw(header)],
-    [qw(bucket murmur hist stats json name parse)],
-    [qw(guard zone slot)],
+    [qw(bucket murmur hist stats json name parse record recall)],
+    [qw(guard zone slot file)],
     [qw(event journal rollout state)],
     [qw(decide attempt copy peer account variable render respond
        status control env)],
@@ -37,6 +37,7 @@ my @layers = (
 
 my %within = (
     bucket => [qw(murmur)],
+    recall => [qw(record)],
     slot => [qw(zone)],
     peer => [qw(decide attempt copy account)],
     copy => [qw(attempt)],
@@ -52,7 +53,8 @@ my %within = (
 # Units that compile without nginx, and what they may include beyond each
 # other.
 
-my %pure = map { $_ => 1 } qw(bucket murmur hist stats json guard);
+my %pure = map { $_ => 1 } qw(bucket murmur hist stats json guard record
+                              recall);
 my %libc = map { $_ => 1 } qw(float.h limits.h math.h stddef.h stdint.h
                               string.h);
 my %more = (bucket => qr{^openssl/});
