@@ -223,22 +223,51 @@ build_tree() {
     esac
 
     for part in "$module.so" nginx; do
-        if [ -f "$objs/$part" ] && ! cmp -s "$objs/$part" "$out/$part"; then
-
-            # a rename, since a running nginx has the old one mapped
-
-            cp "$objs/$part" "$out/$part.new"
-            mv "$out/$part.new" "$out/$part"
-            say "built ${out#"$top"/}/$part"
+        if [ -f "$objs/$part" ]; then
+            hand_out "$objs/$part" "$out/$part"
         fi
     done
 }
 
 
-# make_nginx TREE TARGET CFLAGS: with CFLAGS after nginx' own.
+# build_clock: builds the module that was built last once more, with a clock that
+# tests set, into "out"/clock.
+
+build_clock() {
+    local objs=$out/src/objs clock=objs/clock
+
+    mkdir -p "$out/clock" "$objs/clock/ngx_async_upload_module"
+
+    sed "s|objs/addon/|$clock/|g
+         s|objs/\($module\.so\)|$clock/\1|g" \
+        "$objs/Makefile" >"$objs/clock/Makefile"
+
+    make_nginx "$out/src" modules \
+        "$own_cflags -DNGX_HTTP_ASYNC_UPLOAD_TEST_CLOCK=1" "$clock/Makefile"
+
+    hand_out "$objs/clock/$module.so" "$out/clock/$module.so"
+}
+
+
+# hand_out FILE TO: copies what was built, unless it is the same as before.
+
+hand_out() {
+    if ! cmp -s "$1" "$2"; then
+
+        # a rename, since a running nginx has the old one mapped
+
+        cp "$1" "$2.new"
+        mv "$2.new" "$2"
+        say "built ${2#"$top"/}"
+    fi
+}
+
+
+# make_nginx TREE TARGET CFLAGS [MAKEFILE]: with CFLAGS after nginx' own.
 
 make_nginx() {
-    make -s -C "$1" -j "$jobs" -f objs/Makefile "$2" CC="$(compiler) $3"
+    make -s -C "$1" -j "$jobs" -f "${4:-objs/Makefile}" "$2" \
+        CC="$(compiler) $3"
 }
 
 
@@ -257,7 +286,7 @@ module_cflags() {
 
 
 # build_distribution: against the nginx of this distribution; sets "nginx", the
-# binary, and "out", where the module is.
+# binary, "out", where the module is, and "own_cflags", the module's flags.
 
 build_distribution() {
     local flags
@@ -280,8 +309,9 @@ build_packaged() {
     local tree=$1/usr/share/nginx/src flags
 
     out=$build/$(nginx_version "$tree")
+    own_cflags=$(module_cflags)
     configure_flags "$tree"
-    build_tree "$tree" "$out" module "$(module_cflags)" "${flags[@]}"
+    build_tree "$tree" "$out" module "$own_cflags" "${flags[@]}"
 }
 
 
@@ -295,10 +325,10 @@ build_asan() {
     configure_flags "$tree"
     out=$build/$(nginx_version "$tree")-asan
     nginx=$out/nginx
+    own_cflags="-Wextra -fsanitize=undefined -fno-sanitize-recover=undefined"
 
-    build_tree "$tree" "$out" binary \
-        "-Wextra -fsanitize=undefined -fno-sanitize-recover=undefined" \
-        "${flags[@]}" --prefix="$out" \
+    build_tree "$tree" "$out" binary "$own_cflags" "${flags[@]}" \
+        --prefix="$out" \
         --with-cc-opt="-O1 -fno-omit-frame-pointer -fsanitize=address \
                        -DNGX_DEBUG_PALLOC=1" \
         --with-ld-opt="-fsanitize=address"

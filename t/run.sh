@@ -64,6 +64,7 @@ command_test() {
     if [ $((${#about_nginx[@]} + ${#budgets[@]})) != 0 ]; then
         for name in "${names[@]}"; do
             build_nginx "$name"
+            build_clock
             prepare_nginx "$results/$name"
         done
     fi
@@ -89,6 +90,7 @@ command_test() {
         for name in "${names[@]}"; do
             export TEST_NGINX_BINARY=$results/$name/nginx
             export TEST_NGINX_LOAD_MODULES=$results/$name/$module.so
+            export ASYNC_UPLOAD_CLOCK_MODULE=$results/$name/clock/$module.so
 
             files=("${about_nginx[@]}")
 
@@ -165,8 +167,9 @@ build_nginx() {
 prepare_nginx() {
     local dir=$1
 
-    mkdir -p "$dir"
+    mkdir -p "$dir/clock"
     cp "$out/$module.so" "$dir/"
+    cp "$out/clock/$module.so" "$dir/clock/"
 
     # A second error log is kept over all blocks and all starts; Test::Nginx
     # removes its own before each block.  A binary that replaces this one needs

@@ -16,6 +16,9 @@ package AsyncUpload;
 #     my $answer = $nginx->request('POST', '/upload', body => 'x');
 #     my $rollout = $nginx->status->{rollouts}{uploads};
 #
+#     my ($status, $answer) = $nginx->command('uploads', 'pause');
+#     my @events = $nginx->journal;
+#
 #     conserved($rollout);
 #     $nginx->stop;                       # complains about [error] and worse
 #
@@ -469,13 +472,15 @@ sub conserved {
 
 # AsyncUpload->start(http => TEXT, port => PORT, [workers => N], [main => TEXT],
 # [env => { NAME => VALUE }], [files => { PATH => TEXT }], [daemon => 1],
-# [fails => 1]): an nginx of the test's own with this text in "http", waited for
-# until it accepts connections at PORT.  Its prefix, ->{dir}, is a new directory
-# with these files; the status is expected at /async_upload/status of PORT.
+# [clock => 1], [fails => 1]): an nginx of the test's own with this text in
+# "http", waited for until it accepts connections at PORT.  Its prefix, ->{dir},
+# is a new directory with these files; status and control are expected at
+# /async_upload/status and /async_upload/control of PORT.
 #
 # With "daemon" it is no child of the test, as nginx wants it for an upgrade of
-# its binary.  With "fails" it is expected not to start: returns its exit status
-# and what it said.
+# its binary.  With "clock" it has the module that was built with a clock for
+# tests, see advance_clock.  With "fails" it is expected not to start: returns
+# its exit status and what it said.
 
 sub start {
     my ($class, %args) = @_;
@@ -490,6 +495,16 @@ sub start {
     spew("$dir/$_", $files->{$_}) for keys %$files;
 
     my $self = bless { %args, dir => $dir, read => 0 }, $class;
+
+    if ($args{clock}) {
+        $self->{clock} = "$dir/clock";
+        $self->{env} = { %{$args{env} // {}},
+                         ASYNC_UPLOAD_TEST_CLOCK => $self->{clock} };
+        $self->{offset} = 0;
+        $self->advance_clock(0);
+
+        delete @args{qw(clock env)};
+    }
 
     $self->configure(%args);
 
@@ -554,8 +569,13 @@ sub configure {
     my $workers = $self->{workers} // 1;
     my $main = $self->{main} // '';
     my $daemon = $self->{daemon} ? 'on' : 'off';
-    my $module = $ENV{TEST_NGINX_LOAD_MODULES}
-                 // die "TEST_NGINX_LOAD_MODULES is not set\n";
+    my $variable = $self->{clock} ? 'ASYNC_UPLOAD_CLOCK_MODULE'
+                                  : 'TEST_NGINX_LOAD_MODULES';
+    my $module = $ENV{$variable} // die "$variable is not set\n";
+
+    # workers get from their master's environment what is named alone
+
+    $main .= "env ASYNC_UPLOAD_TEST_CLOCK=$self->{clock};\n" if $self->{clock};
 
     spew("$self->{dir}/conf/nginx.conf", <<"END");
 load_module $module;
@@ -586,7 +606,7 @@ END
 }
 
 
-sub command {
+sub command_line {
     my ($self, @args) = @_;
 
     my $binary = $ENV{TEST_NGINX_BINARY}
@@ -603,7 +623,7 @@ sub spawn {
 
     if ($pid == 0) {
         $self->enter;
-        { exec $self->command(@args) }
+        { exec $self->command_line(@args) }
         POSIX::_exit(127);
     }
 
@@ -748,6 +768,68 @@ sub status {
     my $status = decode_status($answer->{body});
 
     return defined $name ? $status->{rollouts}{$name} : $status;
+}
+
+
+# $nginx->command(ROLLOUT, COMMAND, [NAME => VALUE, ...]): gives a command with
+# these parameters to a rollout; returns the status of the answer and what it
+# says, as data.
+
+sub command {
+    my ($self, $rollout, $command, @params) = @_;
+
+    my @pairs;
+
+    while (my ($name, $value) = splice @params, 0, 2) {
+        $value =~ s/([^\w.-])/sprintf '%%%02X', ord $1/ge;
+        push @pairs, "$name=$value";
+    }
+
+    my $answer = $self->request(
+        'POST', "/async_upload/control/$rollout/$command",
+        body => join('&', @pairs),
+        headers => ['Content-Type', 'application/x-www-form-urlencoded']);
+
+    return ($answer->{status}, eval { decode_status($answer->{body}) });
+}
+
+
+# $nginx->journal([PATH]): the lines of async_upload_log, as data; PATH is below
+# the prefix, logs/journal.jsonl by default.  What is not JSON is a failed test.
+
+sub journal {
+    my ($self, $path) = @_;
+
+    my ($text) = slurp("$self->{dir}/" . ($path // 'logs/journal.jsonl'))
+                 =~ /\A(.*\n)?/s;
+
+    return map {
+        my $line = $_;
+
+        eval { decode_status($line) }
+            // (Test::More::fail("a line of the journal is JSON: $line"), ());
+    } split /\n/, $text // '';
+}
+
+
+# $nginx->advance_clock(SECONDS): has the time by which the guard goes leap
+# forward, for an nginx that was started with "clock".  Latencies and nginx' own
+# timers go on as they do.
+
+sub advance_clock {
+    my ($self, $seconds) = @_;
+
+    $self->{offset} += $seconds;
+
+    sysopen my $fh, $self->{clock}, POSIX::O_WRONLY | POSIX::O_CREAT
+        or die "$self->{clock}: $!\n";
+
+    # all of it in one write: nginx has the file mapped
+
+    syswrite($fh, pack 'q', $self->{offset} * 1_000_000) == 8
+        or die "$self->{clock}: $!\n";
+
+    close $fh;
 }
 
 
