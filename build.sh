@@ -230,8 +230,8 @@ build_tree() {
 }
 
 
-# build_clock: builds the module that was built last once more, with a clock that
-# tests set, into "out"/clock.
+# build_clock: builds the module that was built last once more, into
+# "out"/clock, with a clock that is set by tests.
 
 build_clock() {
     local objs=$out/src/objs clock=objs/clock
