@@ -24,11 +24,11 @@ my $prefix = 'ngx_http_async_upload';
 
 my @layers = (
     [qw(header)],
-    [qw(bucket murmur hist stats json name parse record recall)],
+    [qw(bucket murmur hist stats ratio json name parse record recall)],
     [qw(guard zone slot file)],
     [qw(event journal rollout state)],
     [qw(decide attempt copy peer account variable render respond
-       status control env)],
+       setting status control env)],
     [qw(conf setter fallback rules settle)],
     [qw(module)],
 );
@@ -47,14 +47,15 @@ my %within = (
     account => [qw(decide)],
     variable => [qw(decide account)],
     status => [qw(render respond)],
-    render => [qw(attempt)],
+    render => [qw(setting)],
+    setting => [qw(attempt)],
 );
 
 # Units that compile without nginx, and what they may include beyond each
 # other.
 
-my %pure = map { $_ => 1 } qw(bucket murmur hist stats json guard record
-                              recall);
+my %pure = map { $_ => 1 } qw(bucket murmur hist stats ratio json guard
+                              record recall);
 my %libc = map { $_ => 1 } qw(float.h limits.h math.h stddef.h stdint.h
                               string.h);
 my %more = (bucket => qr{^openssl/});
