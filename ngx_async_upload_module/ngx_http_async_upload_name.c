@@ -53,6 +53,12 @@ ngx_str_t  ngx_http_async_upload_name_replays[] = {
 };
 
 
+ngx_str_t  ngx_http_async_upload_name_advances[] = {
+    ngx_string("manual"),
+    ngx_string("auto")
+};
+
+
 ngx_str_t  ngx_http_async_upload_name_missings[] = {
     ngx_string("sync"),
     ngx_string("random")
@@ -65,6 +71,54 @@ ngx_str_t  ngx_http_async_upload_name_sizes[] = {
     ngx_string("below_16m"),
     ngx_string("below_256m"),
     ngx_string("larger")
+};
+
+
+ngx_str_t  ngx_http_async_upload_name_events[] = {
+    ngx_string("none"),
+    ngx_string("started"),
+    ngx_string("restored"),
+    ngx_string("refused"),
+    ngx_string("config"),
+    ngx_string("enable"),
+    ngx_string("disable"),
+    ngx_string("share"),
+    ngx_string("advance"),
+    ngx_string("complete"),
+    ngx_string("pause"),
+    ngx_string("resume"),
+    ngx_string("review"),
+    ngx_string("rollback"),
+    ngx_string("restart"),
+    ngx_string("drill"),
+    ngx_string("baseline"),
+    ngx_string("forget"),
+    ngx_string("signal"),
+    ngx_string("gate"),
+    ngx_string("follow")
+};
+
+
+ngx_str_t  ngx_http_async_upload_name_actors[] = {
+    ngx_string("config"),
+    ngx_string("control"),
+    ngx_string("guard")
+};
+
+
+ngx_str_t  ngx_http_async_upload_name_commands[] = {
+    ngx_string("enable"),
+    ngx_string("disable"),
+    ngx_string("share"),
+    ngx_string("advance"),
+    ngx_string("pause"),
+    ngx_string("resume"),
+    ngx_string("rollback"),
+    ngx_string("restart"),
+    ngx_string("drill"),
+    ngx_string("baseline"),
+    ngx_string("forget"),
+    ngx_string("signal")
 };
 
 

@@ -30,8 +30,12 @@ extern ngx_str_t  ngx_http_async_upload_name_reasons[];
 extern ngx_str_t  ngx_http_async_upload_name_sources[];
 extern ngx_str_t  ngx_http_async_upload_name_fallbacks[];
 extern ngx_str_t  ngx_http_async_upload_name_replays[];
+extern ngx_str_t  ngx_http_async_upload_name_advances[];
 extern ngx_str_t  ngx_http_async_upload_name_missings[];
 extern ngx_str_t  ngx_http_async_upload_name_sizes[];
+extern ngx_str_t  ngx_http_async_upload_name_commands[];
+extern ngx_str_t  ngx_http_async_upload_name_events[];
+extern ngx_str_t  ngx_http_async_upload_name_actors[];
 
 /* the methods that nginx knows, by NGX_HTTP_*; ends with an empty name */
 extern ngx_http_async_upload_name_t  ngx_http_async_upload_name_methods[];
