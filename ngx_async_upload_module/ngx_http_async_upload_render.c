@@ -5,26 +5,16 @@
 
 
 #include "ngx_http_async_upload_render.h"
-#include "ngx_http_async_upload_attempt.h"
 #include "ngx_http_async_upload_name.h"
+#include "ngx_http_async_upload_setting.h"
 
 
 #define NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS   6
 #define NGX_HTTP_ASYNC_UPLOAD_RENDER_QUANTILES  4
 
 
-static void ngx_http_async_upload_render_settings(
-    ngx_http_async_upload_json_t *w, ngx_http_async_upload_rollout_t *rollout);
-static void ngx_http_async_upload_render_ms(ngx_http_async_upload_json_t *w,
-    const char *key, ngx_msec_t ms);
-static void ngx_http_async_upload_render_statuses(
-    ngx_http_async_upload_json_t *w, ngx_http_async_upload_rollout_t *rollout);
-static void ngx_http_async_upload_render_source(
-    ngx_http_async_upload_json_t *w, ngx_http_async_upload_source_e source);
 static void ngx_http_async_upload_render_name(ngx_http_async_upload_json_t *w,
     const char *key, ngx_str_t *name);
-static void ngx_http_async_upload_render_names(ngx_http_async_upload_json_t *w,
-    const char *key, ngx_array_t *names);
 static void ngx_http_async_upload_render_clients(
     ngx_http_async_upload_json_t *w, ngx_http_async_upload_counts_t *counts);
 static void ngx_http_async_upload_render_cell(ngx_http_async_upload_json_t *w,
@@ -99,7 +89,7 @@ ngx_http_async_upload_render_rollout(ngx_http_async_upload_json_t *w,
                       + evidence[NGX_HTTP_ASYNC_UPLOAD_SYNC].bucket, 1);
     ngx_http_async_upload_json_uint(w, "epoch", word.epoch);
 
-    ngx_http_async_upload_render_settings(w, rollout);
+    ngx_http_async_upload_setting_render(w, rollout);
     ngx_http_async_upload_render_clients(w, counts);
 
     ngx_http_async_upload_json_object(w, "arms");
@@ -141,171 +131,10 @@ ngx_http_async_upload_render_rollout(ngx_http_async_upload_json_t *w,
 
 
 static void
-ngx_http_async_upload_render_settings(ngx_http_async_upload_json_t *w,
-    ngx_http_async_upload_rollout_t *rollout)
-{
-    ngx_uint_t                     i;
-    ngx_http_async_upload_key_t   *key;
-    ngx_http_async_upload_name_t  *m;
-
-    ngx_http_async_upload_json_object(w, "settings");
-
-    ngx_http_async_upload_json_object(w, "async_upload");
-    ngx_http_async_upload_render_name(w, "value", &rollout->async_name);
-    ngx_http_async_upload_render_source(w, NGX_HTTP_ASYNC_UPLOAD_FROM_CONF);
-
-    ngx_http_async_upload_json_object(w, "async_upload_enabled");
-    ngx_http_async_upload_json_bool(w, "value", rollout->enabled);
-    ngx_http_async_upload_render_source(w, rollout->enabled_source);
-
-    ngx_http_async_upload_json_object(w, "async_upload_rollout");
-    ngx_http_async_upload_json_uint(w, "value_bp", rollout->share);
-    ngx_http_async_upload_render_source(w, rollout->share_source);
-
-    ngx_http_async_upload_json_object(w, "async_upload_key");
-    ngx_http_async_upload_json_array(w, "value");
-
-    key = rollout->keys->elts;
-
-    for (i = 0; i < rollout->keys->nelts; i++) {
-        ngx_http_async_upload_render_name(w, NULL, &key[i].text);
-    }
-
-    ngx_http_async_upload_json_end(w);
-    ngx_http_async_upload_render_source(w, rollout->key_source);
-
-    ngx_http_async_upload_json_object(w, "async_upload_missing");
-    ngx_http_async_upload_render_name(w, "value",
-                  &ngx_http_async_upload_name_missings[rollout->missing]);
-    ngx_http_async_upload_render_source(w, rollout->missing_source);
-
-    ngx_http_async_upload_json_object(w, "async_upload_hash");
-    ngx_http_async_upload_render_name(w, "value", &rollout->hash_name);
-    ngx_http_async_upload_render_names(w, "arguments", rollout->hash_args);
-    ngx_http_async_upload_render_source(w, rollout->hash_source);
-
-    ngx_http_async_upload_json_object(w, "async_upload_methods");
-    ngx_http_async_upload_json_array(w, "value");
-
-    for (m = ngx_http_async_upload_name_methods; m->name.len; m++) {
-        if (rollout->methods & m->value) {
-            ngx_http_async_upload_render_name(w, NULL, &m->name);
-        }
-    }
-
-    ngx_http_async_upload_json_end(w);
-    ngx_http_async_upload_render_source(w, rollout->methods_source);
-
-    ngx_http_async_upload_json_object(w, "async_upload_fallback");
-    ngx_http_async_upload_render_name(w, "value",
-                  &ngx_http_async_upload_name_fallbacks[rollout->fallback]);
-    ngx_http_async_upload_render_name(w, "replay",
-                  &ngx_http_async_upload_name_replays[rollout->replay]);
-    ngx_http_async_upload_render_source(w, rollout->fallback_source);
-
-    ngx_http_async_upload_json_object(w, "async_upload_tries");
-    ngx_http_async_upload_json_uint(w, "value", rollout->tries);
-    ngx_http_async_upload_render_source(w, rollout->tries_source);
-
-    ngx_http_async_upload_json_object(w, "async_upload_timeout");
-    ngx_http_async_upload_render_ms(w, "value_ms", rollout->timeout);
-    ngx_http_async_upload_render_ms(w, "connect_ms", rollout->connect_timeout);
-    ngx_http_async_upload_render_source(w, rollout->timeout_source);
-
-    ngx_http_async_upload_json_object(w, "async_upload_failure");
-    ngx_http_async_upload_render_statuses(w, rollout);
-    ngx_http_async_upload_render_source(w, rollout->failure_source);
-
-    ngx_http_async_upload_json_end(w);
-}
-
-
-/* null where the location's time is in force */
-
-static void
-ngx_http_async_upload_render_ms(ngx_http_async_upload_json_t *w,
-    const char *key, ngx_msec_t ms)
-{
-    if (ms) {
-        ngx_http_async_upload_json_uint(w, key, ms);
-
-    } else {
-        ngx_http_async_upload_json_null(w, key);
-    }
-}
-
-
-/* as ranges, "500-599" */
-
-static void
-ngx_http_async_upload_render_statuses(ngx_http_async_upload_json_t *w,
-    ngx_http_async_upload_rollout_t *rollout)
-{
-    u_char      *last, buf[sizeof("400-599")];
-    ngx_uint_t   from, to;
-
-    ngx_http_async_upload_json_array(w, "value");
-
-    for (from = 400; from < 600; from = to + 1) {
-
-        to = from;
-
-        if (!ngx_http_async_upload_attempt_fails(rollout, from)) {
-            continue;
-        }
-
-        while (to < 599
-               && ngx_http_async_upload_attempt_fails(rollout, to + 1))
-        {
-            to++;
-        }
-
-        last = (from == to) ? ngx_sprintf(buf, "%ui", from)
-                            : ngx_sprintf(buf, "%ui-%ui", from, to);
-
-        ngx_http_async_upload_json_string(w, NULL, buf, last - buf);
-    }
-
-    ngx_http_async_upload_json_end(w);
-}
-
-
-/* closes the setting, too */
-
-static void
-ngx_http_async_upload_render_source(ngx_http_async_upload_json_t *w,
-    ngx_http_async_upload_source_e source)
-{
-    ngx_http_async_upload_render_name(w, "source",
-                                &ngx_http_async_upload_name_sources[source]);
-    ngx_http_async_upload_json_end(w);
-}
-
-
-static void
 ngx_http_async_upload_render_name(ngx_http_async_upload_json_t *w,
     const char *key, ngx_str_t *name)
 {
     ngx_http_async_upload_json_string(w, key, name->data, name->len);
-}
-
-
-static void
-ngx_http_async_upload_render_names(ngx_http_async_upload_json_t *w,
-    const char *key, ngx_array_t *names)
-{
-    ngx_str_t   *name;
-    ngx_uint_t   i;
-
-    name = names->elts;
-
-    ngx_http_async_upload_json_array(w, key);
-
-    for (i = 0; i < names->nelts; i++) {
-        ngx_http_async_upload_render_name(w, NULL, &name[i]);
-    }
-
-    ngx_http_async_upload_json_end(w);
 }
 
 
