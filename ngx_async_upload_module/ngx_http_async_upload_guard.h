@@ -199,13 +199,17 @@ typedef struct {
 } ngx_http_async_upload_guard_input_t;
 
 
-/* a decision and what it rests on, in the unit of the rule */
+/*
+ * A decision and what it rests on: rates and losses in ppm, memory and latency
+ * as ratios, the time of no_live_peer and unattended in ms, evidence, or a
+ * number.  gate_not_met has the first line that is closed, gate the uploads.
+ */
 
 typedef struct {
     ngx_http_async_upload_guard_verdict_e  verdict;
     ngx_http_async_upload_guard_reason_e   reason;
     double                                 value;   /* seen */
-    double                                 limit;   /* allowed */
+    double                                 limit;   /* compared with */
 } ngx_http_async_upload_guard_decision_t;
 
 
@@ -248,7 +252,8 @@ extern const char  *ngx_http_async_upload_guard_lines[];
  *   ADVANCE   all lines of the gate are open.
  *   WAIT      otherwise.
  *
- * Without sequential the input's verdicts and evidence are not looked at.
+ * Without sequential the input's verdicts and evidence are not looked at.  A
+ * detector's ROLLBACK leads to REVIEW where nothing rolls back by itself.
  *
  * Context: any process.
  * Returns: nothing; cannot fail.
@@ -261,8 +266,9 @@ void ngx_http_async_upload_guard_decide(
 /*
  * Fills in the lines of the gate: what each needs, has, and whether it is open.
  *
- * A rate of nothing, a latency of fewer than min_latency successes and a loss
- * without a reference are not known, and closed.
+ * A rate of nothing and a latency of fewer than min_latency successes are not
+ * known, and closed.  Losses are compared with a rate of 0 where there is no
+ * reference.  Any verdict of a detector but NONE counts as evidence.
  *
  * Memory:  "lines" has room for NGX_HTTP_ASYNC_UPLOAD_GUARD_GATES.
  * Returns: 1 if all lines that are on are open, else 0; 0 if there is no gate.

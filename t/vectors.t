@@ -103,7 +103,7 @@ diag($output) if !is($status, 0, 'no statistic differs from the vectors');
 is(accounted($output), $rows, 'every row of statistics is accounted');
 
 for my $name ('hist_index', 'hist_quantile', 'detector', 'rule',
-              'rate_interval', 'run_prob')
+              'rate_interval', 'run_prob', 'decide')
 {
     my $rows = @{$stats->{$name}};
 
@@ -252,6 +252,44 @@ is($status, 1, 'a wrong verdict fails');
 $stats->{rule}[0]{expect}{final} = 'rollback';
 
 
+# Wrong decisions: the row, and what it was decided by.
+
+sub like_decision {
+    my ($expected, $title) = @_;
+
+    ($status, $output) = run_vectors(file_of('wrong', encode_json($stats)));
+
+    is($status, 1, $title);
+    like($output, qr/^mismatch: decide, row 0: expected $expected$/m,
+        'and what was decided instead is named');
+}
+
+my $decide = $stats->{decide}[0];
+
+$decide->{decision} = 'HOLD';
+like_decision('HOLD gate, got ADVANCE gate', 'a wrong decision fails');
+$decide->{decision} = 'ADVANCE';
+
+$decide->{reason} = 'not_proven';
+like_decision('ADVANCE not_proven, got ADVANCE gate', 'a wrong reason fails');
+$decide->{reason} = 'gate';
+
+$decide->{input}{lat_over_seconds} = 600;
+$decide->{input}{lat_ratio} = 1.25;
+like_decision('ADVANCE gate, got REVIEW literal_latency',
+    'a wrong input fails');
+$decide->{input}{lat_ratio} = 1;
+
+$stats->{decide_defaults}{min_uploads} = 401;
+like_decision('ADVANCE gate, got HOLD few_uploads', 'a wrong default fails');
+
+$decide->{cfg}{min_uploads} = 400;
+($status, $output) = run_vectors(file_of('right', encode_json($stats)));
+unlike($output, qr/: decide, row 0: /, 'but not if the row has its own');
+delete $decide->{cfg}{min_uploads};
+$stats->{decide_defaults}{min_uploads} = 100;
+
+
 # What is not there yet.
 
 $row->{args} = ['q4.2025'];
@@ -265,6 +303,16 @@ like($output, qr/^2 rows of modes not built yet: later 2$/m,
 
 
 # No vectors.
+
+sub decision_of {
+    my ($defaults, %other) = @_;
+
+    return encode_json({
+        detector => [],
+        decide => [{ %$decide, %other }],
+        $defaults ? (decide_defaults => $stats->{decide_defaults}) : (),
+    });
+}
 
 my %foreign = (
     'a missing file' => undef,
@@ -281,6 +329,11 @@ my %foreign = (
     'a row without a width' => '{"hist_index":'
                                . ' [{"us": 1, "index": 1, "lo": 1}]}',
     'a row that is a number' => '{"hist_index": [1]}',
+    'a decision without defaults' => decision_of(0),
+    'a decision without input' => decision_of(1, input => {}),
+    'a decision by an unknown rule' => decision_of(1, cfg => { luck => 1 }),
+    'a decision by an unknown verdict' => decision_of(1,
+        input => { %{$decide->{input}}, v_fail => 'guilty' }),
     'an index past the end' => '{"hist_quantile": [{"counts": [[896, 1]],'
                                . ' "older_snapshot": [], "expect_total": {},'
                                . ' "expect_delta": {}}], "hist_index": []}',

@@ -49,6 +49,7 @@ typedef int (*row_pt)(const json_t *row, const char *where);
 
 
 static const char  *file;
+static json_t      *root;
 static section_t    sections[MAX_COUNT];
 static unsigned     nsections;
 
@@ -152,6 +153,13 @@ member_count(const json_t *row, const char *where, const char *name)
     }
 
     return (uint64_t) value;
+}
+
+
+json_t *
+defaults(const char *name)
+{
+    return member(root, "the file", name, JSON_OBJECT);
 }
 
 
@@ -444,6 +452,7 @@ run_statistics(json_t *functions)
         { "rule", row_rule, 0 },
         { "rate_interval", row_rate_interval, 0 },
         { "run_prob", row_run_prob, 0 },
+        { "decide", row_decide, 0 },
         { "truncated_beta_optional", row_truncated_beta, 1 },
         { "published_checks", row_published, 1 }
     };
@@ -548,7 +557,6 @@ int
 main(int argc, char **argv)
 {
     int           failed;
-    json_t       *root;
     json_error_t  error;
 
     if (argc != 2) {

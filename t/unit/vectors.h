@@ -53,6 +53,11 @@ double member_number(const json_t *row, const char *where, const char *name);
 uint64_t member_count(const json_t *row, const char *where, const char *name);
 
 /*
+ * Returns an object of the file that has what the rows do not say.
+ */
+json_t *defaults(const char *name);
+
+/*
  * Compares within RELATIVE and ABSOLUTE, and reports a difference in "what".
  *
  * Returns: 1 if both are equal, 0 if not.
@@ -67,6 +72,7 @@ int row_detector(const json_t *row, const char *where);
 int row_rule(const json_t *row, const char *where);
 int row_rate_interval(const json_t *row, const char *where);
 int row_run_prob(const json_t *row, const char *where);
+int row_decide(const json_t *row, const char *where);
 
 /*
  * Those that the module has no function for: they check mixture.h, by which

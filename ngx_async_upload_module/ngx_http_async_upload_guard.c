@@ -1,0 +1,688 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#include <math.h>
+#include <string.h>
+
+#include "ngx_http_async_upload_guard.h"
+#include "ngx_http_async_upload_ratio.h"
+
+
+/* points, in ppm, that async's losses may be above those of the reference */
+#define NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD     50000
+#define NGX_HTTP_ASYNC_UPLOAD_GUARD_GOOD    5000
+
+/* uploads that the rate of review's window must be made of */
+#define NGX_HTTP_ASYNC_UPLOAD_GUARD_LEAST   100
+
+
+static int ngx_http_async_upload_guard_rollback(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision);
+static int ngx_http_async_upload_guard_review(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision);
+static int ngx_http_async_upload_guard_wait(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision);
+static int ngx_http_async_upload_guard_rates(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_rate_t *rate,
+    ngx_http_async_upload_guard_reason_e reason,
+    ngx_http_async_upload_guard_decision_t *decision);
+static int ngx_http_async_upload_guard_losses(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_reason_e rejected,
+    ngx_http_async_upload_guard_reason_e aborted,
+    ngx_http_async_upload_guard_decision_t *decision);
+static int ngx_http_async_upload_guard_proven(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision);
+static int ngx_http_async_upload_guard_set(
+    ngx_http_async_upload_guard_decision_t *decision,
+    ngx_http_async_upload_guard_reason_e reason, double value, double limit);
+static void ngx_http_async_upload_guard_line(
+    ngx_http_async_upload_guard_line_t *line, int known, int open, double need,
+    double have);
+static void ngx_http_async_upload_guard_loss(
+    ngx_http_async_upload_guard_line_t *line, uint64_t lost,
+    uint64_t finished, uint64_t reference_lost, uint64_t reference_finished);
+static const ngx_http_async_upload_guard_loss_t *
+    ngx_http_async_upload_guard_reference(
+        const ngx_http_async_upload_guard_input_t *in);
+static double ngx_http_async_upload_guard_against(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in);
+static int ngx_http_async_upload_guard_known(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in);
+static int ngx_http_async_upload_guard_reached(uint64_t value, uint64_t limit);
+
+
+const char  *ngx_http_async_upload_guard_verdicts[] = {
+    "wait",
+    "advance",
+    "review",
+    "rollback"
+};
+
+
+const char  *ngx_http_async_upload_guard_names[] = {
+    "none",
+
+    "critical",
+    "memory",
+    "consecutive",
+    "no_live_peer",
+    "budget",
+    "literal_stage",
+    "literal_5min",
+    "evidence_success",
+    "evidence_error",
+    "rejected",
+    "aborted",
+    "unattended",
+
+    "no_way_back",
+    "literal_success_30min",
+    "literal_latency",
+    "complaints",
+    "rejected_no_reference",
+    "aborted_no_reference",
+    "evidence_success_below_gate",
+    "evidence_error_above_gate",
+    "evidence_worse_than_control",
+    "evidence_slower",
+    "evidence_missing_uploads",
+
+    "few_uploads",
+    "pending_confirmation",
+    "slower_than_gate",
+    "gate_not_met",
+    "not_proven",
+
+    "gate"
+};
+
+
+const char  *ngx_http_async_upload_guard_lines[] = {
+    "soak",
+    "uploads",
+    "success",
+    "error",
+    "latency",
+    "rejected",
+    "aborted",
+    "evidence",
+    "proof"
+};
+
+
+/* what losses are compared with where there is no reference: a rate of 0 */
+
+static const ngx_http_async_upload_guard_loss_t
+    ngx_http_async_upload_guard_nothing = { 1, 0, 0 };
+
+
+void
+ngx_http_async_upload_guard_decide(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision)
+{
+    if (conf->rollback
+        && ngx_http_async_upload_guard_rollback(conf, in, decision))
+    {
+        return;
+    }
+
+    if (ngx_http_async_upload_guard_reached(in->review_ms,
+                                            conf->unattended_ms))
+    {
+        (void) ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_UNATTENDED,
+                   (double) in->review_ms, (double) conf->unattended_ms);
+        return;
+    }
+
+    if (conf->review && ngx_http_async_upload_guard_review(conf, in, decision))
+    {
+        return;
+    }
+
+    (void) ngx_http_async_upload_guard_wait(conf, in, decision);
+}
+
+
+int
+ngx_http_async_upload_guard_gate(const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_line_t *lines)
+{
+    double                                     against;
+    unsigned                                   i;
+    const ngx_http_async_upload_guard_loss_t  *ref;
+    const ngx_http_async_upload_guard_rate_t  *rate;
+
+    memset(lines, 0, NGX_HTTP_ASYNC_UPLOAD_GUARD_GATES
+                     * sizeof(ngx_http_async_upload_guard_line_t));
+
+    if (!conf->gates) {
+        return 0;
+    }
+
+    rate = &in->stage;
+    ref = ngx_http_async_upload_guard_reference(in);
+
+    if (conf->soak_ms != 0) {
+        ngx_http_async_upload_guard_line(
+            &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_SOAK], 1,
+            in->stage_ms >= conf->soak_ms, (double) conf->soak_ms,
+            (double) in->stage_ms);
+    }
+
+    ngx_http_async_upload_guard_line(
+        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_UPLOADS], 1,
+        rate->uploads >= conf->min_uploads, (double) conf->min_uploads,
+        (double) rate->uploads);
+
+    ngx_http_async_upload_guard_line(
+        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_SUCCESS], rate->uploads != 0,
+        !ngx_http_async_upload_ratio_below(rate->success, rate->uploads,
+                                           conf->gate_success),
+        conf->gate_success,
+        ngx_http_async_upload_ratio_ppm(rate->success, rate->uploads));
+
+    ngx_http_async_upload_guard_line(
+        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_ERROR], rate->uploads != 0,
+        !ngx_http_async_upload_ratio_above(rate->failure, rate->uploads,
+                                           conf->gate_error),
+        conf->gate_error,
+        ngx_http_async_upload_ratio_ppm(rate->failure, rate->uploads));
+
+    if (conf->gate_latency > 0) {
+        ngx_http_async_upload_guard_line(
+            &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_LATENCY],
+            ngx_http_async_upload_guard_known(conf, in),
+            in->latency <= conf->gate_latency, conf->gate_latency,
+            in->latency);
+    }
+
+    ngx_http_async_upload_guard_loss(
+        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_REJECTED], in->async.rejected,
+        in->async.finished, ref->rejected, ref->finished);
+
+    ngx_http_async_upload_guard_loss(
+        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_ABORTED], in->async.aborted,
+        in->async.finished, ref->aborted, ref->finished);
+
+    if (conf->sequential) {
+        against = ngx_http_async_upload_guard_against(conf, in);
+
+        ngx_http_async_upload_guard_line(
+            &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_EVIDENCE], 1,
+            against < conf->evidence, conf->evidence, against);
+    }
+
+    if (conf->sequential && conf->proof > 0) {
+        ngx_http_async_upload_guard_line(
+            &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_PROOF], 1,
+            in->proof >= conf->proof, conf->proof, in->proof);
+    }
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_GUARD_GATES; i++) {
+        if (lines[i].on && !lines[i].open) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* returns 1 if it has decided */
+
+static int
+ngx_http_async_upload_guard_rollback(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision)
+{
+    if (in->critical != 0) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_CRITICAL,
+                   (double) in->critical, 1);
+    }
+
+    if (conf->memory > 0 && in->memory >= conf->memory) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_MEMORY,
+                   in->memory, conf->memory);
+    }
+
+    if (ngx_http_async_upload_guard_reached(in->run, conf->run)
+        && (!conf->sequential || in->run_ms >= conf->confirm_ms))
+    {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_RUN,
+                   (double) in->run, (double) conf->run);
+    }
+
+    if (ngx_http_async_upload_guard_reached(in->turned, conf->min_turned)
+        && in->turned_ms >= conf->confirm_ms)
+    {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_NO_LIVE_PEER,
+                   (double) in->turned_ms, (double) conf->confirm_ms);
+    }
+
+    if (ngx_http_async_upload_guard_reached(in->failures, conf->budget)) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_BUDGET,
+                   (double) in->failures, (double) conf->budget);
+    }
+
+    if (ngx_http_async_upload_guard_rates(conf, &in->stage,
+            NGX_HTTP_ASYNC_UPLOAD_GUARD_STAGE, decision))
+    {
+        return 1;
+    }
+
+    if (!conf->sequential) {
+        if (ngx_http_async_upload_guard_rates(conf, &in->window,
+                NGX_HTTP_ASYNC_UPLOAD_GUARD_WINDOW, decision))
+        {
+            return 1;
+        }
+
+    } else if (in->success_verdict == NGX_HTTP_ASYNC_UPLOAD_STATS_ROLLBACK) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_EVIDENCE_SUCCESS,
+                   ngx_http_async_upload_ratio_ppm(in->stage.success,
+                                                   in->stage.uploads),
+                   conf->rb_success);
+
+    } else if (in->error_verdict == NGX_HTTP_ASYNC_UPLOAD_STATS_ROLLBACK) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_EVIDENCE_ERROR,
+                   ngx_http_async_upload_ratio_ppm(in->stage.failure,
+                                                   in->stage.uploads),
+                   conf->rb_error);
+    }
+
+    return ngx_http_async_upload_guard_reference(in)
+           != &ngx_http_async_upload_guard_nothing
+           && ngx_http_async_upload_guard_losses(conf, in,
+                  NGX_HTTP_ASYNC_UPLOAD_GUARD_REJECTED,
+                  NGX_HTTP_ASYNC_UPLOAD_GUARD_ABORTED, decision);
+}
+
+
+/* returns 1 if it has decided */
+
+static int
+ngx_http_async_upload_guard_review(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision)
+{
+    const ngx_http_async_upload_guard_rate_t  *rate;
+
+    rate = &in->review;
+
+    if (in->stage_ms >= conf->rv_success_ms
+        && rate->uploads >= NGX_HTTP_ASYNC_UPLOAD_GUARD_LEAST
+        && ngx_http_async_upload_ratio_below(rate->success, rate->uploads,
+                                             conf->rv_success))
+    {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_SUCCESS,
+                   ngx_http_async_upload_ratio_ppm(rate->success,
+                                                   rate->uploads),
+                   conf->rv_success);
+    }
+
+    if (conf->rv_latency > 0
+        && ngx_http_async_upload_guard_known(conf, in)
+        && in->latency > conf->rv_latency
+        && in->slow_ms >= conf->rv_latency_ms)
+    {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_LATENCY,
+                   in->latency, conf->rv_latency);
+    }
+
+    if (ngx_http_async_upload_guard_reached(in->complaints, conf->complaints))
+    {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_COMPLAINTS,
+                   (double) in->complaints, (double) conf->complaints);
+    }
+
+    if (ngx_http_async_upload_guard_reference(in)
+        == &ngx_http_async_upload_guard_nothing
+        && ngx_http_async_upload_guard_losses(conf, in,
+               NGX_HTTP_ASYNC_UPLOAD_GUARD_REJECTED_BLIND,
+               NGX_HTTP_ASYNC_UPLOAD_GUARD_ABORTED_BLIND, decision))
+    {
+        return 1;
+    }
+
+    return conf->sequential
+           && ngx_http_async_upload_guard_proven(conf, in, decision);
+}
+
+
+/* always returns 1: where nothing else is to be done, it is to wait */
+
+static int
+ngx_http_async_upload_guard_wait(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision)
+{
+    unsigned                            i;
+    ngx_http_async_upload_guard_line_t  lines
+                                            [NGX_HTTP_ASYNC_UPLOAD_GUARD_GATES];
+
+    if (!conf->gates) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_NONE, 0, 0);
+    }
+
+    if (ngx_http_async_upload_guard_gate(conf, in, lines)) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE,
+                   (double) in->stage.uploads, (double) conf->min_uploads);
+    }
+
+    if (in->stage.uploads < conf->min_uploads) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_FEW,
+                   (double) in->stage.uploads, (double) conf->min_uploads);
+    }
+
+    if (conf->sequential
+        && in->success_verdict == NGX_HTTP_ASYNC_UPLOAD_STATS_PENDING)
+    {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_PENDING,
+                   ngx_http_async_upload_ratio_ppm(in->stage.success,
+                                                   in->stage.uploads),
+                   conf->rb_success);
+    }
+
+    if (conf->sequential
+        && in->error_verdict == NGX_HTTP_ASYNC_UPLOAD_STATS_PENDING)
+    {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_PENDING,
+                   ngx_http_async_upload_ratio_ppm(in->stage.failure,
+                                                   in->stage.uploads),
+                   conf->rb_error);
+    }
+
+    if (conf->sequential && in->gate_slower >= conf->evidence) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_SLOWER_THAN_GATE,
+                   in->gate_slower, conf->evidence);
+    }
+
+    /* the first line that is closed; the last one is that of the proof */
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_PROOF; i++) {
+        if (lines[i].on && !lines[i].open) {
+            return ngx_http_async_upload_guard_set(decision,
+                       NGX_HTTP_ASYNC_UPLOAD_GUARD_NOT_MET,
+                       lines[i].have, lines[i].need);
+        }
+    }
+
+    return ngx_http_async_upload_guard_set(decision,
+               NGX_HTTP_ASYNC_UPLOAD_GUARD_NOT_PROVEN, in->proof, conf->proof);
+}
+
+
+/* is a rate of success or error beyond rollback's limits? */
+
+static int
+ngx_http_async_upload_guard_rates(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_rate_t *rate,
+    ngx_http_async_upload_guard_reason_e reason,
+    ngx_http_async_upload_guard_decision_t *decision)
+{
+    if (rate->uploads < conf->rb_min_uploads) {
+        return 0;
+    }
+
+    if (ngx_http_async_upload_ratio_below(rate->success, rate->uploads,
+                                          conf->rb_success))
+    {
+        return ngx_http_async_upload_guard_set(decision, reason,
+                   ngx_http_async_upload_ratio_ppm(rate->success,
+                                                   rate->uploads),
+                   conf->rb_success);
+    }
+
+    if (ngx_http_async_upload_ratio_above(rate->failure, rate->uploads,
+                                          conf->rb_error))
+    {
+        return ngx_http_async_upload_guard_set(decision, reason,
+                   ngx_http_async_upload_ratio_ppm(rate->failure,
+                                                   rate->uploads),
+                   conf->rb_error);
+    }
+
+    return 0;
+}
+
+
+/* are more uploads rejected or aborted than the reference allows? */
+
+static int
+ngx_http_async_upload_guard_losses(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_reason_e rejected,
+    ngx_http_async_upload_guard_reason_e aborted,
+    ngx_http_async_upload_guard_decision_t *decision)
+{
+    const ngx_http_async_upload_guard_loss_t  *async, *ref;
+
+    async = &in->async;
+    ref = ngx_http_async_upload_guard_reference(in);
+
+    if (async->finished < conf->rb_min_uploads) {
+        return 0;
+    }
+
+    if (ngx_http_async_upload_ratio_points(async->rejected, async->finished,
+            ref->rejected, ref->finished, NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD))
+    {
+        return ngx_http_async_upload_guard_set(decision, rejected,
+                   ngx_http_async_upload_ratio_ppm(async->rejected,
+                                                   async->finished),
+                   ngx_http_async_upload_ratio_ppm(ref->rejected,
+                                                   ref->finished)
+                   + NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD);
+    }
+
+    if (ngx_http_async_upload_ratio_points(async->aborted, async->finished,
+            ref->aborted, ref->finished, NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD))
+    {
+        return ngx_http_async_upload_guard_set(decision, aborted,
+                   ngx_http_async_upload_ratio_ppm(async->aborted,
+                                                   async->finished),
+                   ngx_http_async_upload_ratio_ppm(ref->aborted,
+                                                   ref->finished)
+                   + NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD);
+    }
+
+    return 0;
+}
+
+
+/*
+ * Is there a detector's proof?  What is bad enough for a rollback that must not
+ * happen by itself is bad enough for a review.
+ */
+
+static int
+ngx_http_async_upload_guard_proven(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision)
+{
+    if (in->success_verdict >= NGX_HTTP_ASYNC_UPLOAD_STATS_REVIEW) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_BELOW_SUCCESS,
+                   ngx_http_async_upload_ratio_ppm(in->stage.success,
+                                                   in->stage.uploads),
+                   conf->gate_success);
+    }
+
+    if (in->error_verdict >= NGX_HTTP_ASYNC_UPLOAD_STATS_REVIEW) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_ABOVE_ERROR,
+                   ngx_http_async_upload_ratio_ppm(in->stage.failure,
+                                                   in->stage.uploads),
+                   conf->gate_error);
+    }
+
+    if (in->worse >= conf->evidence) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_WORSE,
+                   in->worse, conf->evidence);
+    }
+
+    if (in->slower >= conf->evidence) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_SLOWER,
+                   in->slower, conf->evidence);
+    }
+
+    if (in->missing >= conf->evidence) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_MISSING,
+                   in->missing, conf->evidence);
+    }
+
+    return 0;
+}
+
+
+/* the verdict follows from where the reason stands */
+
+static int
+ngx_http_async_upload_guard_set(
+    ngx_http_async_upload_guard_decision_t *decision,
+    ngx_http_async_upload_guard_reason_e reason, double value, double limit)
+{
+    decision->reason = reason;
+    decision->value = value;
+    decision->limit = limit;
+
+    if (reason == NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE) {
+        decision->verdict = NGX_HTTP_ASYNC_UPLOAD_GUARD_ADVANCE;
+
+    } else if (reason >= NGX_HTTP_ASYNC_UPLOAD_GUARD_FEW
+               || reason == NGX_HTTP_ASYNC_UPLOAD_GUARD_NONE)
+    {
+        decision->verdict = NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT;
+
+    } else if (reason >= NGX_HTTP_ASYNC_UPLOAD_GUARD_NO_WAY_BACK) {
+        decision->verdict = NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW;
+
+    } else {
+        decision->verdict = NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK;
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_http_async_upload_guard_line(ngx_http_async_upload_guard_line_t *line,
+    int known, int open, double need, double have)
+{
+    line->on = 1;
+    line->known = known;
+    line->open = known && open;
+    line->need = need;
+    line->have = known ? have : 0;
+}
+
+
+static void
+ngx_http_async_upload_guard_loss(ngx_http_async_upload_guard_line_t *line,
+    uint64_t lost, uint64_t finished, uint64_t reference_lost,
+    uint64_t reference_finished)
+{
+    ngx_http_async_upload_guard_line(line, finished != 0,
+        !ngx_http_async_upload_ratio_points(lost, finished, reference_lost,
+            reference_finished, NGX_HTTP_ASYNC_UPLOAD_GUARD_GOOD),
+        NGX_HTTP_ASYNC_UPLOAD_GUARD_GOOD,
+        ngx_http_async_upload_ratio_ppm(lost, finished)
+        - ngx_http_async_upload_ratio_ppm(reference_lost,
+                                          reference_finished));
+}
+
+
+static const ngx_http_async_upload_guard_loss_t *
+ngx_http_async_upload_guard_reference(
+    const ngx_http_async_upload_guard_input_t *in)
+{
+    return (in->reference && in->sync.finished != 0)
+           ? &in->sync : &ngx_http_async_upload_guard_nothing;
+}
+
+
+/* the most evidence against async; a verdict implies that it is proof */
+
+static double
+ngx_http_async_upload_guard_against(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in)
+{
+    double  most;
+
+    most = fmax(fmax(in->worse, in->slower),
+                fmax(in->missing, in->gate_slower));
+
+    if (in->success_verdict != NGX_HTTP_ASYNC_UPLOAD_STATS_NONE
+        || in->error_verdict != NGX_HTTP_ASYNC_UPLOAD_STATS_NONE)
+    {
+        most = fmax(most, conf->evidence);
+    }
+
+    return most;
+}
+
+
+/* is the ratio of latencies known? */
+
+static int
+ngx_http_async_upload_guard_known(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in)
+{
+    return in->latency > 0 && in->latency_n >= conf->min_latency;
+}
+
+
+/* a limit of 0 is none */
+
+static int
+ngx_http_async_upload_guard_reached(uint64_t value, uint64_t limit)
+{
+    return limit != 0 && value >= limit;
+}
