@@ -5,7 +5,7 @@
 
 
 #include "ngx_http_async_upload_journal.h"
-#include "ngx_http_async_upload_guard.h"
+#include "ngx_http_async_upload_measure.h"
 #include "ngx_http_async_upload_name.h"
 
 
@@ -22,25 +22,7 @@
 #define NGX_HTTP_ASYNC_UPLOAD_JOURNAL_TEXT                                    \
     (4 * (NGX_HTTP_ASYNC_UPLOAD_WHO + NGX_HTTP_ASYNC_UPLOAD_WHY) + 400)
 
-#define NGX_HTTP_ASYNC_UPLOAD_JOURNAL_DIGITS  6
 
-
-/* the units of what rules see, in the order of guard_reason_e */
-
-typedef enum {
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_NONE = 0,
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_UPLOADS,
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_SIGNALS,
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_COMPLAINTS,
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_RATIO,
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_MS,
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_EVIDENCE
-} ngx_http_async_upload_journal_unit_e;
-
-
-static void ngx_http_async_upload_journal_time(ngx_http_async_upload_json_t *w,
-    const char *key, uint64_t ms);
 static void ngx_http_async_upload_journal_word(ngx_http_async_upload_json_t *w,
     const char *key, uint64_t word);
 static void ngx_http_async_upload_journal_arms(ngx_http_async_upload_json_t *w,
@@ -53,57 +35,6 @@ static void ngx_http_async_upload_journal_what(ngx_http_async_upload_json_t *w,
 static ngx_int_t ngx_http_async_upload_journal_write(
     ngx_http_async_upload_rollout_t *rollout, u_char *line, size_t len,
     ngx_log_t *log);
-static ngx_uint_t ngx_http_async_upload_journal_is(uint64_t rule);
-
-
-static const char  *ngx_http_async_upload_journal_units[] = {
-    NULL,
-    "uploads",
-    "signals",
-    "complaints",
-    "ppm",
-    "ratio",
-    "ms",
-    "evidence"
-};
-
-
-static const u_char  ngx_http_async_upload_journal_rules[] = {
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_NONE,         /* none */
-
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_SIGNALS,      /* critical */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_RATIO,        /* memory */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_UPLOADS,      /* consecutive */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_MS,           /* no_live_peer */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_UPLOADS,      /* budget */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* literal_stage */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* literal_5min */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* evidence_success */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* evidence_error */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* rejected */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* aborted */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_MS,           /* unattended */
-
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_NONE,         /* no_way_back */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* literal_success_30min */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_RATIO,        /* literal_latency */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_COMPLAINTS,   /* complaints */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* rejected_no_reference */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* aborted_no_reference */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* evidence_success_below_.. */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* evidence_error_above_.. */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_EVIDENCE,     /* evidence_worse_than_.. */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_EVIDENCE,     /* evidence_slower */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_EVIDENCE,     /* evidence_missing_uploads */
-
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_UPLOADS,      /* few_uploads */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM,          /* pending_confirmation */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_EVIDENCE,     /* slower_than_gate */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_NONE,         /* gate_not_met: the line's */
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_EVIDENCE,     /* not_proven */
-
-    NGX_HTTP_ASYNC_UPLOAD_JOURNAL_UPLOADS       /* gate */
-};
 
 
 void
@@ -118,7 +49,7 @@ ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
 
     ngx_http_async_upload_json_object(w, NULL);
 
-    ngx_http_async_upload_journal_time(w, "time", event->time_ms);
+    ngx_http_async_upload_measure_time(w, "time", event->time_ms);
     ngx_http_async_upload_json_uint(w, "sequence", event->seq);
     ngx_http_async_upload_json_uint(w, "epoch", word.epoch);
     ngx_http_async_upload_json_string(w, "rollout", rollout->name.data,
@@ -148,7 +79,7 @@ ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
         ngx_http_async_upload_json_null(w, "reason");
     }
 
-    ngx_http_async_upload_journal_rule(w, event->rule, event->value,
+    ngx_http_async_upload_measure_rule(w, "rule", event->rule, event->value,
                                        event->limit);
 
     ngx_http_async_upload_json_bool(w, "dry_run", event->dry_run != 0);
@@ -158,91 +89,6 @@ ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
     }
 
     ngx_http_async_upload_json_end(w);
-}
-
-
-/* the members of an event, and of a decision of the guard */
-
-void
-ngx_http_async_upload_journal_rule(ngx_http_async_upload_json_t *w,
-    uint64_t rule, double value, double limit)
-{
-    const char  *unit;
-
-    if (!ngx_http_async_upload_journal_is(rule)) {
-        ngx_http_async_upload_json_null(w, "rule");
-        return;
-    }
-
-    ngx_http_async_upload_json_literal(w, "rule",
-                                     ngx_http_async_upload_guard_names[rule]);
-
-    unit = ngx_http_async_upload_journal_units
-                                  [ngx_http_async_upload_journal_rules[rule]];
-
-    if (unit == NULL) {
-        return;
-    }
-
-    ngx_http_async_upload_json_double(w, "value", value,
-                                      NGX_HTTP_ASYNC_UPLOAD_JOURNAL_DIGITS);
-    ngx_http_async_upload_json_double(w, "limit", limit,
-                                      NGX_HTTP_ASYNC_UPLOAD_JOURNAL_DIGITS);
-    ngx_http_async_upload_json_literal(w, "unit", unit);
-}
-
-
-void
-ngx_http_async_upload_journal_measure(ngx_http_async_upload_json_t *w,
-    uint64_t rule, double value, double limit)
-{
-    double       scale;
-    ngx_uint_t   unit;
-    const char  *mark, *between;
-
-    if (!ngx_http_async_upload_journal_is(rule)) {
-        return;
-    }
-
-    scale = 1;
-    mark = "";
-    between = " of ";
-
-    unit = ngx_http_async_upload_journal_rules[rule];
-
-    switch (unit) {
-
-    case NGX_HTTP_ASYNC_UPLOAD_JOURNAL_NONE:
-        return;
-
-    case NGX_HTTP_ASYNC_UPLOAD_JOURNAL_PPM:
-        scale = 10000;
-        mark = "%";
-        between = ", limit ";
-        break;
-
-    case NGX_HTTP_ASYNC_UPLOAD_JOURNAL_RATIO:
-        scale = 0.01;
-        mark = "%";
-        between = ", limit ";
-        break;
-
-    case NGX_HTTP_ASYNC_UPLOAD_JOURNAL_MS:
-        scale = 1000;
-        mark = " s";
-        break;
-
-    default:
-        break;
-    }
-
-    ngx_http_async_upload_json_text_double(w, value / scale,
-                                         NGX_HTTP_ASYNC_UPLOAD_JOURNAL_DIGITS);
-    ngx_http_async_upload_json_text(w, mark);
-    ngx_http_async_upload_json_text(w, between);
-    ngx_http_async_upload_json_text_double(w, limit / scale,
-                                         NGX_HTTP_ASYNC_UPLOAD_JOURNAL_DIGITS);
-    ngx_http_async_upload_json_text(w, mark);
 }
 
 
@@ -312,24 +158,6 @@ ngx_http_async_upload_journal_say(ngx_http_async_upload_rollout_t *rollout,
     ngx_free(line);
 
     return rc;
-}
-
-
-static void
-ngx_http_async_upload_journal_time(ngx_http_async_upload_json_t *w,
-    const char *key, uint64_t ms)
-{
-    u_char     *last, buf[sizeof("1970-01-01T00:00:00.000Z") + 32];
-    ngx_tm_t    tm;
-
-    ngx_gmtime((time_t) (ms / 1000), &tm);
-
-    last = ngx_sprintf(buf, "%4d-%02d-%02dT%02d:%02d:%02d.%03uiZ",
-                       tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
-                       tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec,
-                       (ngx_uint_t) (ms % 1000));
-
-    ngx_http_async_upload_json_string(w, key, buf, last - buf);
 }
 
 
@@ -453,15 +281,18 @@ ngx_http_async_upload_journal_tell(ngx_http_async_upload_json_t *w,
         ngx_http_async_upload_json_text_uint(w, now.stage);
     }
 
-    if (ngx_http_async_upload_journal_is(event->rule)) {
+    if (event->rule != NGX_HTTP_ASYNC_UPLOAD_GUARD_NONE
+        && event->rule < NGX_HTTP_ASYNC_UPLOAD_GUARD_REASONS)
+    {
         ngx_http_async_upload_json_text(w, ", rule ");
         ngx_http_async_upload_json_text(w,
                               ngx_http_async_upload_guard_names[event->rule]);
 
-        if (ngx_http_async_upload_journal_rules[event->rule]) {
+        if (ngx_http_async_upload_measure_unit(event->rule)) {
             ngx_http_async_upload_json_text(w, " (");
-            ngx_http_async_upload_journal_measure(w, event->rule,
-                                                  event->value, event->limit);
+            ngx_http_async_upload_measure_tell_rule(w, event->rule,
+                                                    event->value,
+                                                    event->limit);
             ngx_http_async_upload_json_text(w, ")");
         }
     }
@@ -472,13 +303,15 @@ ngx_http_async_upload_journal_tell(ngx_http_async_upload_json_t *w,
 
     if (event->who[0]) {
         ngx_http_async_upload_json_text(w, " (");
-        ngx_http_async_upload_journal_plain(w, event->who);
+        ngx_http_async_upload_measure_tell_plain(w, event->who,
+                                                 ngx_strlen(event->who));
         ngx_http_async_upload_json_text(w, ")");
     }
 
     if (event->why[0]) {
         ngx_http_async_upload_json_text(w, ", reason \"");
-        ngx_http_async_upload_journal_plain(w, event->why);
+        ngx_http_async_upload_measure_tell_plain(w, event->why,
+                                                 ngx_strlen(event->why));
         ngx_http_async_upload_json_text(w, "\"");
     }
 }
@@ -537,25 +370,6 @@ ngx_http_async_upload_journal_what(ngx_http_async_upload_json_t *w,
 }
 
 
-void
-ngx_http_async_upload_journal_plain(ngx_http_async_upload_json_t *w,
-    const u_char *s)
-{
-    u_char  hex[sizeof("\\xHH")];
-
-    for ( /* void */ ; *s; s++) {
-
-        if (*s >= ' ' && *s < 0x7f && *s != '"' && *s != '\\') {
-            ngx_http_async_upload_json_put(w, s, 1);
-            continue;
-        }
-
-        ngx_sprintf(hex, "\\x%02Xd", (ngx_int_t) *s);
-        ngx_http_async_upload_json_put(w, hex, sizeof("\\xHH") - 1);
-    }
-}
-
-
 static ngx_int_t
 ngx_http_async_upload_journal_write(ngx_http_async_upload_rollout_t *rollout,
     u_char *line, size_t len, ngx_log_t *log)
@@ -586,14 +400,4 @@ ngx_http_async_upload_journal_write(ngx_http_async_upload_rollout_t *rollout,
     rollout->journal_failed = 1;
 
     return NGX_ERROR;
-}
-
-
-/* a rule of which there is something to say */
-
-static ngx_uint_t
-ngx_http_async_upload_journal_is(uint64_t rule)
-{
-    return rule != NGX_HTTP_ASYNC_UPLOAD_GUARD_NONE
-           && rule < NGX_HTTP_ASYNC_UPLOAD_GUARD_REASONS;
 }

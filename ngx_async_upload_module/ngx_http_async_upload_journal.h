@@ -29,33 +29,11 @@ void ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
     const ngx_http_async_upload_event_sh_t *event, ngx_uint_t figures);
 
 /*
- * Writes the members rule, value, limit and unit: what a rule saw and what it
- * allows, in the rule's own unit.  Without a rule, rule is null and the others
- * are not there.
- */
-void ngx_http_async_upload_journal_rule(ngx_http_async_upload_json_t *w,
-    uint64_t rule, double value, double limit);
-
-/*
- * Writes the same as text for people: "5 of 5", "94.2%, limit 95%"; nothing if
- * the rule has no figures.
- */
-void ngx_http_async_upload_journal_measure(ngx_http_async_upload_json_t *w,
-    uint64_t rule, double value, double limit);
-
-/*
  * Writes an event as the text of its log line: "ROLLBACK 1000 -> 0 bp, stage 2,
  * rule consecutive (5 of 5), by guard".
  */
 void ngx_http_async_upload_journal_tell(ngx_http_async_upload_json_t *w,
     const ngx_http_async_upload_event_sh_t *event);
-
-/*
- * Writes a C string that came from outside as text: what is not printable
- * ASCII, quotes and backslashes as \xHH.
- */
-void ngx_http_async_upload_journal_plain(ngx_http_async_upload_json_t *w,
-    const u_char *s);
 
 /* The word for an event's type. */
 ngx_str_t *ngx_http_async_upload_journal_event(

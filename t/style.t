@@ -26,7 +26,7 @@ my @layers = (
     [qw(header)],
     [qw(bucket murmur hist stats ratio json name parse record recall)],
     [qw(guard zone slot file)],
-    [qw(event journal rollout state)],
+    [qw(event journal measure rollout state)],
     [qw(decide attempt copy peer account variable render respond
        setting status control env)],
     [qw(conf setter fallback rules settle)],
@@ -41,6 +41,7 @@ my %within = (
     slot => [qw(zone)],
     peer => [qw(decide attempt copy account)],
     copy => [qw(attempt)],
+    journal => [qw(measure)],
     fallback => [qw(setter)],
     rules => [qw(setter)],
     conf => [qw(settle)],
