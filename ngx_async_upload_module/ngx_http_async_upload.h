@@ -27,6 +27,9 @@
 /* attempts at the async arm, at most */
 #define NGX_HTTP_ASYNC_UPLOAD_TRIES       100
 
+/* stages of a rollout, at most */
+#define NGX_HTTP_ASYNC_UPLOAD_STAGES      32
+
 /* the shared zone's memory name: no "zone" directive can collide with it */
 #define NGX_HTTP_ASYNC_UPLOAD_ZONE_PREFIX "async_upload:"
 
@@ -162,6 +165,25 @@ typedef enum {
     NGX_HTTP_ASYNC_UPLOAD_EVENT_FOLLOW,     /* what a newer master decides */
     NGX_HTTP_ASYNC_UPLOAD_EVENTS
 } ngx_http_async_upload_event_e;
+
+
+/* of async_upload_control */
+
+typedef enum {
+    NGX_HTTP_ASYNC_UPLOAD_ENABLE = 0,
+    NGX_HTTP_ASYNC_UPLOAD_DISABLE,
+    NGX_HTTP_ASYNC_UPLOAD_SHARE,
+    NGX_HTTP_ASYNC_UPLOAD_ADVANCE,
+    NGX_HTTP_ASYNC_UPLOAD_PAUSE,
+    NGX_HTTP_ASYNC_UPLOAD_RESUME,
+    NGX_HTTP_ASYNC_UPLOAD_ROLLBACK,
+    NGX_HTTP_ASYNC_UPLOAD_RESTART,
+    NGX_HTTP_ASYNC_UPLOAD_DRILL,
+    NGX_HTTP_ASYNC_UPLOAD_BASELINE,
+    NGX_HTTP_ASYNC_UPLOAD_FORGET,
+    NGX_HTTP_ASYNC_UPLOAD_SIGNAL,
+    NGX_HTTP_ASYNC_UPLOAD_COMMANDS
+} ngx_http_async_upload_command_e;
 
 
 typedef enum {
@@ -319,6 +341,9 @@ struct ngx_http_async_upload_rollout_s {
     struct ngx_http_async_upload_hash_s     *hash;
     struct ngx_http_async_upload_confs_s    *confs;
     unsigned                            hash_failed:1;
+    unsigned                            journal_failed:1;   /* last line */
+    unsigned                            journal_cut:1;
+    unsigned                            state_swept:1;
 };
 
 
@@ -393,6 +418,7 @@ struct ngx_http_async_upload_ctx_s {
     unsigned                            counted:1;
     unsigned                            committed:1;
     unsigned                            fallback:1; /* sync took it over */
+    unsigned                            whole:1;    /* all of it was sent */
 };
 
 

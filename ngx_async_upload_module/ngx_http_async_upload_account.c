@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_async_upload_account.h"
+#include "ngx_http_async_upload_act.h"
 #include "ngx_http_async_upload_slot.h"
 #include "ngx_http_async_upload_zone.h"
 
@@ -21,6 +22,8 @@ static void ngx_http_async_upload_account_fallback(
     ngx_http_async_upload_ctx_t *ctx, ngx_http_async_upload_cell_sh_t *cell);
 static void ngx_http_async_upload_account_evidence(
     ngx_http_async_upload_ctx_t *ctx, ngx_uint_t size);
+static void ngx_http_async_upload_account_rule(
+    ngx_http_async_upload_ctx_t *ctx);
 static ngx_uint_t ngx_http_async_upload_account_class(uint64_t bytes);
 
 
@@ -108,6 +111,42 @@ ngx_http_async_upload_account_commit(ngx_http_async_upload_ctx_t *ctx)
     }
 
     ngx_http_async_upload_zone_add(ctx->slot, result, 1);
+
+    if (ctx->arm == NGX_HTTP_ASYNC_UPLOAD_ASYNC
+        && ctx->cohort != NGX_HTTP_ASYNC_UPLOAD_FORCED)
+    {
+        ngx_http_async_upload_account_rule(ctx);
+    }
+}
+
+
+/* once all is counted: what the rules that need no tick make of it */
+
+static void
+ngx_http_async_upload_account_rule(ngx_http_async_upload_ctx_t *ctx)
+{
+    ngx_uint_t                        class;
+    ngx_http_async_upload_rollout_t  *rollout;
+
+    rollout = ctx->rollout;
+
+    if (!ctx->fallback && ctx->result != NGX_HTTP_ASYNC_UPLOAD_FAILURE) {
+
+        if (ctx->result == NGX_HTTP_ASYNC_UPLOAD_SUCCESS) {
+            ngx_http_async_upload_act_succeeded(rollout, ctx->epoch);
+
+        } else if (ctx->result == NGX_HTTP_ASYNC_UPLOAD_REJECTED) {
+            ngx_http_async_upload_act_answered(rollout, ctx->epoch);
+        }
+
+        return;
+    }
+
+    class = ctx->fallback ? ctx->masked_failure : ctx->failure;
+
+    ngx_http_async_upload_act_failed(rollout, ctx->epoch,
+                           class == NGX_HTTP_ASYNC_UPLOAD_NO_LIVE_PEER,
+                           ctx->request->connection->log);
 }
 
 
@@ -243,6 +282,13 @@ ngx_http_async_upload_account_evidence(ngx_http_async_upload_ctx_t *ctx,
             break;
 
         case NGX_HTTP_ASYNC_UPLOAD_ABORTED:
+
+            /* while it was being sent the arm could not do anything for it */
+
+            if (!ctx->whole) {
+                return;
+            }
+
             result = &arm->aborted;
             break;
 

@@ -231,6 +231,10 @@ ngx_http_async_upload_decide_arm(ngx_http_async_upload_ctx_t *ctx)
 
     ngx_http_async_upload_zone_word(rollout->sh, &word);
 
+    if (rollout->slot && rollout->slot->seen != word.epoch) {
+        ngx_http_async_upload_zone_see(rollout->slot, word.epoch);
+    }
+
     ctx->arm = NGX_HTTP_ASYNC_UPLOAD_SYNC;
     ctx->cohort = NGX_HTTP_ASYNC_UPLOAD_BUCKET;
     ctx->epoch = word.epoch;

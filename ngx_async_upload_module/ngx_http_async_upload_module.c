@@ -6,15 +6,16 @@
 
 #include "ngx_http_async_upload.h"
 #include "ngx_http_async_upload_account.h"
+#include "ngx_http_async_upload_apply.h"
 #include "ngx_http_async_upload_conf.h"
 #include "ngx_http_async_upload_decide.h"
 #include "ngx_http_async_upload_fallback.h"
-#include "ngx_http_async_upload_name.h"
+#include "ngx_http_async_upload_live.h"
 #include "ngx_http_async_upload_rules.h"
 #include "ngx_http_async_upload_setter.h"
 #include "ngx_http_async_upload_slot.h"
+#include "ngx_http_async_upload_tick.h"
 #include "ngx_http_async_upload_variable.h"
-#include "ngx_http_async_upload_zone.h"
 
 
 #define NGX_HTTP_ASYNC_UPLOAD_MODULE_TICK  1000     /* ms */
@@ -267,7 +268,6 @@ static ngx_int_t
 ngx_http_async_upload_module_init(ngx_cycle_t *cycle)
 {
     ngx_uint_t                           i;
-    ngx_http_async_upload_word_t         old, now;
     ngx_http_async_upload_rollout_t    **rollouts;
     ngx_http_async_upload_main_conf_t   *mcf;
 
@@ -281,16 +281,7 @@ ngx_http_async_upload_module_init(ngx_cycle_t *cycle)
     rollouts = mcf->rollouts.elts;
 
     for (i = 0; i < mcf->rollouts.nelts; i++) {
-
-        if (ngx_http_async_upload_zone_apply(rollouts[i], &old, &now)) {
-            ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
-                          "async_upload \"%V\": %V, %ui -> %V, %ui bp, "
-                          "by config", &rollouts[i]->name,
-                          &ngx_http_async_upload_name_states[old.state],
-                          old.share,
-                          &ngx_http_async_upload_name_states[now.state],
-                          now.share);
-        }
+        ngx_http_async_upload_apply(rollouts[i], cycle->log);
     }
 
     /* a single process reloads without a new process */
@@ -352,8 +343,10 @@ ngx_http_async_upload_module_init_process(ngx_cycle_t *cycle)
     ev->data = &ngx_http_async_upload_module_dumb;
     ev->cancelable = 1;
 
+    /* what a new configuration has changed is settled at once */
+
     if (!ev->timer_set) {
-        ngx_add_timer(ev, NGX_HTTP_ASYNC_UPLOAD_MODULE_TICK);
+        ngx_add_timer(ev, 1);
     }
 
     return NGX_OK;
@@ -363,7 +356,7 @@ ngx_http_async_upload_module_init_process(ngx_cycle_t *cycle)
 static void
 ngx_http_async_upload_module_timer(ngx_event_t *ev)
 {
-    uint64_t                             now;
+    uint64_t                             memory;
     ngx_uint_t                           i;
     ngx_http_async_upload_rollout_t    **rollouts;
     ngx_http_async_upload_main_conf_t   *mcf;
@@ -376,12 +369,11 @@ ngx_http_async_upload_module_timer(ngx_event_t *ev)
                                               ngx_http_async_upload_module);
 
     if (mcf) {
-        now = ngx_http_async_upload_zone_clock();
+        memory = ngx_http_async_upload_live_memory();
         rollouts = mcf->rollouts.elts;
 
         for (i = 0; i < mcf->rollouts.nelts; i++) {
-            ngx_http_async_upload_slot_tick(rollouts[i], now,
-                              NGX_HTTP_ASYNC_UPLOAD_MODULE_TICK * 1000 / 2);
+            ngx_http_async_upload_tick(rollouts[i], memory, ngx_cycle->log);
         }
     }
 
@@ -413,5 +405,6 @@ ngx_http_async_upload_module_exit_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->rollouts.nelts; i++) {
         ngx_http_async_upload_slot_release(rollouts[i]);
+        ngx_http_async_upload_tick_last(rollouts[i], cycle->log);
     }
 }

@@ -59,12 +59,6 @@ ngx_str_t  ngx_http_async_upload_name_advances[] = {
 };
 
 
-ngx_str_t  ngx_http_async_upload_name_advances[] = {
-    ngx_string("manual"),
-    ngx_string("auto")
-};
-
-
 ngx_str_t  ngx_http_async_upload_name_missings[] = {
     ngx_string("sync"),
     ngx_string("random")

@@ -31,7 +31,6 @@ extern ngx_str_t  ngx_http_async_upload_name_sources[];
 extern ngx_str_t  ngx_http_async_upload_name_fallbacks[];
 extern ngx_str_t  ngx_http_async_upload_name_replays[];
 extern ngx_str_t  ngx_http_async_upload_name_advances[];
-extern ngx_str_t  ngx_http_async_upload_name_advances[];
 extern ngx_str_t  ngx_http_async_upload_name_missings[];
 extern ngx_str_t  ngx_http_async_upload_name_sizes[];
 extern ngx_str_t  ngx_http_async_upload_name_commands[];

@@ -153,6 +153,7 @@ ngx_http_async_upload_peer_finalize(ngx_http_request_t *r, ngx_int_t rc)
     ctx->result = end.result;
     ctx->failure = end.failure;
     ctx->status = end.status;
+    ctx->whole = u->request_body_sent;
 
     if (u->upgrade && u->state) {
         ctx->latency = (uint64_t) u->state->header_time * 1000;

@@ -68,6 +68,10 @@ ngx_http_async_upload_slot_claim(ngx_http_async_upload_rollout_t *rollout,
 
     if (found) {
         found->process_slot = ngx_process_slot;
+        found->generation = rollout->generation;
+        found->started_us = ngx_http_async_upload_zone_now();
+        found->rss = 0;
+        found->seen = 0;
         found->pid = ngx_pid;
         found->used = 1;
 
@@ -121,10 +125,8 @@ ngx_http_async_upload_slot_release(ngx_http_async_upload_rollout_t *rollout)
 
 
 void
-ngx_http_async_upload_slot_tick(ngx_http_async_upload_rollout_t *rollout,
-    uint64_t now, uint64_t interval)
+ngx_http_async_upload_slot_reap(ngx_http_async_upload_rollout_t *rollout)
 {
-    uint64_t                          last;
     ngx_uint_t                        i;
     ngx_slab_pool_t                  *shpool;
     ngx_http_async_upload_slot_sh_t  *slot;
@@ -132,18 +134,6 @@ ngx_http_async_upload_slot_tick(ngx_http_async_upload_rollout_t *rollout,
 
     sh = rollout->sh;
     shpool = (ngx_slab_pool_t *) rollout->shm_zone->shm.addr;
-
-    last = ngx_http_async_upload_zone_load(&sh->tick);
-
-    if (last != 0 && now - last < interval) {
-        return;
-    }
-
-    if (!__atomic_compare_exchange_n(&sh->tick, &last, now, 0,
-                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-    {
-        return;
-    }
 
     if (!ngx_shmtx_trylock(&shpool->mutex)) {
         return;

@@ -39,16 +39,12 @@ void ngx_http_async_upload_slot_release(
     ngx_http_async_upload_rollout_t *rollout);
 
 /*
- * Frees the slots of processes that are gone and notes the tick.  There is
- * no leader: of all workers the one that comes first in an interval does it.
- *
- * "now" is microseconds of the monotonic clock, "interval" microseconds.
+ * Frees the slots of processes that are gone.
  *
  * Context: worker, timer.
- * Locks:   tries the zone mutex, gives up for this tick if it is taken.
+ * Locks:   tries the zone mutex, gives up for this time if it is taken.
  */
-void ngx_http_async_upload_slot_tick(ngx_http_async_upload_rollout_t *rollout,
-    uint64_t now, uint64_t interval);
+void ngx_http_async_upload_slot_reap(ngx_http_async_upload_rollout_t *rollout);
 
 
 #endif /* _NGX_HTTP_ASYNC_UPLOAD_SLOT_H_INCLUDED_ */

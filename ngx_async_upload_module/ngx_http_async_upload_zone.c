@@ -6,13 +6,17 @@
 
 #include "ngx_http_async_upload_zone.h"
 
+#if (NGX_HTTP_ASYNC_UPLOAD_TEST_CLOCK)
+#include <sys/mman.h>
+#endif
+
 
 #define NGX_HTTP_ASYNC_UPLOAD_ZONE_MAGIC   0x6175706c6f616431
 
 /* raise it with every change of a structure that lies in the zone */
-#define NGX_HTTP_ASYNC_UPLOAD_ZONE_LAYOUT  1
+#define NGX_HTTP_ASYNC_UPLOAD_ZONE_LAYOUT  2
 
-/* slots get this part of the pages left by the header: 1 / 2 */
+/* slots get this part of the pages left by the header, 1 / 2, or what they need */
 #define NGX_HTTP_ASYNC_UPLOAD_ZONE_PART    2
 
 /* every process of the largest nginx has its slot then */
@@ -31,11 +35,12 @@ static ngx_int_t ngx_http_async_upload_zone_attach(ngx_shm_zone_t *shm_zone,
     ngx_http_async_upload_zone_sh_t *sh, ngx_uint_t least);
 static ngx_int_t ngx_http_async_upload_zone_create(ngx_shm_zone_t *shm_zone,
     ngx_uint_t least);
-static ngx_uint_t ngx_http_async_upload_zone_room(ngx_uint_t pages);
+static ngx_uint_t ngx_http_async_upload_zone_room(ngx_uint_t pages,
+    ngx_uint_t least);
 static void ngx_http_async_upload_zone_small(ngx_shm_zone_t *shm_zone,
     ngx_uint_t least);
-static uint64_t ngx_http_async_upload_zone_pack(
-    ngx_http_async_upload_word_t *word);
+static ngx_http_async_upload_slot_sh_t *ngx_http_async_upload_zone_slot(
+    ngx_http_async_upload_zone_sh_t *sh, ngx_uint_t i);
 static void ngx_http_async_upload_zone_sum(uint64_t *sum, const uint64_t *from,
     size_t size);
 static void ngx_http_async_upload_zone_sum_evidence(
@@ -118,7 +123,7 @@ ngx_http_async_upload_zone_create(ngx_shm_zone_t *shm_zone, ngx_uint_t least)
     shpool->log_ctx = (u_char *) " in an async_upload zone";
     shpool->log_nomem = 0;
 
-    n = ngx_http_async_upload_zone_room(shpool->pfree);
+    n = ngx_http_async_upload_zone_room(shpool->pfree, least);
 
     if (n < least) {
         ngx_http_async_upload_zone_small(shm_zone, least);
@@ -152,7 +157,7 @@ ngx_http_async_upload_zone_create(ngx_shm_zone_t *shm_zone, ngx_uint_t least)
 /* how many slots fit into so many free pages, 0 if not even the header does */
 
 static ngx_uint_t
-ngx_http_async_upload_zone_room(ngx_uint_t pages)
+ngx_http_async_upload_zone_room(ngx_uint_t pages, ngx_uint_t least)
 {
     size_t      size;
     ngx_uint_t  header, n;
@@ -164,8 +169,10 @@ ngx_http_async_upload_zone_room(ngx_uint_t pages)
         return 0;
     }
 
-    size = (pages - header) * ngx_pagesize / NGX_HTTP_ASYNC_UPLOAD_ZONE_PART;
+    size = (pages - header) * ngx_pagesize;
     n = size / sizeof(ngx_http_async_upload_slot_sh_t);
+
+    n = ngx_max(n / NGX_HTTP_ASYNC_UPLOAD_ZONE_PART, ngx_min(n, least));
 
     return ngx_min(n, NGX_HTTP_ASYNC_UPLOAD_ZONE_SLOTS);
 }
@@ -184,7 +191,10 @@ ngx_http_async_upload_zone_small(ngx_shm_zone_t *shm_zone, ngx_uint_t least)
     ccf = (ngx_core_conf_t *) ngx_get_conf(rollout->cycle->conf_ctx,
                                            ngx_core_module);
 
-    for (pages = 1; ngx_http_async_upload_zone_room(pages) < least; pages++) {
+    for (pages = 1;
+         ngx_http_async_upload_zone_room(pages, least) < least;
+         pages++)
+    {
         /* void */
     }
 
@@ -205,67 +215,6 @@ ngx_http_async_upload_zone_small(ngx_shm_zone_t *shm_zone, ngx_uint_t least)
 }
 
 
-ngx_uint_t
-ngx_http_async_upload_zone_apply(ngx_http_async_upload_rollout_t *rollout,
-    ngx_http_async_upload_word_t *old, ngx_http_async_upload_word_t *now)
-{
-    uint64_t                          before, after;
-    ngx_http_async_upload_zone_sh_t  *sh;
-
-    sh = rollout->sh;
-
-    before = ngx_http_async_upload_zone_load(&sh->word);
-
-    do {
-        ngx_http_async_upload_zone_unpack(before, old);
-        *now = *old;
-
-        /* only what has changed in nginx.conf is the operator speaking */
-
-        if (!sh->applied
-            || sh->applied_enabled != (uint64_t) rollout->enabled)
-        {
-            now->state = rollout->enabled
-                         ? NGX_HTTP_ASYNC_UPLOAD_STATE_RUNNING
-                         : NGX_HTTP_ASYNC_UPLOAD_STATE_OFF;
-        }
-
-        if (!sh->applied || sh->applied_share != rollout->share) {
-            now->share = rollout->share;
-        }
-
-        if (before == 0 || ngx_http_async_upload_zone_pack(now) != before) {
-
-            now->epoch = (old->epoch + 1) & 0xffffffff;
-
-            if (now->epoch == 0) {
-                now->epoch = 1;
-            }
-        }
-
-        after = ngx_http_async_upload_zone_pack(now);
-
-    } while (!__atomic_compare_exchange_n(&sh->word, &before, after, 0,
-                                          __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-
-    sh->applied_enabled = rollout->enabled;
-    sh->applied_share = rollout->share;
-    sh->applied = 1;
-
-    __atomic_store_n(&sh->generation, sh->generation + 1, __ATOMIC_RELEASE);
-
-    return before != after;
-}
-
-
-static uint64_t
-ngx_http_async_upload_zone_pack(ngx_http_async_upload_word_t *word)
-{
-    return ((uint64_t) word->state << 60) | ((uint64_t) word->stage << 48)
-           | ((uint64_t) word->share << 32) | word->epoch;
-}
-
-
 void
 ngx_http_async_upload_zone_read(ngx_http_async_upload_zone_sh_t *sh,
     uint64_t epoch, ngx_http_async_upload_counts_t *counts,
@@ -283,10 +232,10 @@ ngx_http_async_upload_zone_read(ngx_http_async_upload_zone_sh_t *sh,
 
     counts->evidence.epoch = epoch;
 
-    for (i = 0; i <= sh->slots_n; i++) {
-        slot = (i < sh->slots_n) ? &sh->slots[i] : &sh->overflow;
+    for (i = 0; i <= sh->slots_n + 1; i++) {
+        slot = ngx_http_async_upload_zone_slot(sh, i);
 
-        if (!ngx_http_async_upload_zone_load(&slot->used)) {
+        if (slot == NULL) {
             continue;
         }
 
@@ -310,6 +259,78 @@ ngx_http_async_upload_zone_read(ngx_http_async_upload_zone_sh_t *sh,
                                              &slot->counts.latency[k]);
         }
     }
+}
+
+
+void
+ngx_http_async_upload_zone_latency(ngx_http_async_upload_zone_sh_t *sh,
+    ngx_http_async_upload_hist_t *latency)
+{
+    ngx_uint_t                        i, k;
+    ngx_http_async_upload_slot_sh_t  *slot;
+
+    ngx_memzero(latency, NGX_HTTP_ASYNC_UPLOAD_ARMS
+                         * sizeof(ngx_http_async_upload_hist_t));
+
+    for (i = 0; i <= sh->slots_n + 1; i++) {
+        slot = ngx_http_async_upload_zone_slot(sh, i);
+
+        if (slot == NULL) {
+            continue;
+        }
+
+        for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_ARMS; k++) {
+            ngx_http_async_upload_hist_merge(&latency[k],
+                                             &slot->counts.latency[k]);
+        }
+    }
+}
+
+
+uint64_t
+ngx_http_async_upload_zone_failures(ngx_http_async_upload_zone_sh_t *sh)
+{
+    uint64_t                          n, *failure;
+    ngx_uint_t                        i, k, class;
+    ngx_http_async_upload_slot_sh_t  *slot;
+
+    n = 0;
+
+    for (i = 0; i <= sh->slots_n + 1; i++) {
+        slot = ngx_http_async_upload_zone_slot(sh, i);
+
+        if (slot == NULL) {
+            continue;
+        }
+
+        for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_FORCED; k++) {
+            failure = slot->counts.cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC][k].failure;
+
+            for (class = 0; class < NGX_HTTP_ASYNC_UPLOAD_CLASSES; class++) {
+                n += ngx_http_async_upload_zone_load(&failure[class]);
+            }
+        }
+    }
+
+    return n;
+}
+
+
+/*
+ * Those of processes, then the one that they share, then the past; NULL if it
+ * was never used.
+ */
+
+static ngx_http_async_upload_slot_sh_t *
+ngx_http_async_upload_zone_slot(ngx_http_async_upload_zone_sh_t *sh,
+    ngx_uint_t i)
+{
+    ngx_http_async_upload_slot_sh_t  *slot;
+
+    slot = (i < sh->slots_n) ? &sh->slots[i]
+           : (i == sh->slots_n) ? &sh->overflow : &sh->base;
+
+    return ngx_http_async_upload_zone_load(&slot->used) ? slot : NULL;
 }
 
 
@@ -421,3 +442,45 @@ ngx_http_async_upload_zone_status_class(ngx_http_async_upload_zone_sh_t *sh,
 
     return NGX_HTTP_ASYNC_UPLOAD_HTTP;
 }
+
+
+#if (NGX_HTTP_ASYNC_UPLOAD_TEST_CLOCK)
+
+uint64_t
+ngx_http_async_upload_zone_offset(void)
+{
+    int          fd;
+    void        *p;
+    const char  *name;
+
+    static volatile uint64_t  *offset;
+
+    if (offset == NULL) {
+
+        name = getenv("ASYNC_UPLOAD_TEST_CLOCK");
+
+        if (name == NULL) {
+            return 0;
+        }
+
+        fd = open(name, O_RDONLY);
+
+        if (fd == -1) {
+            return 0;
+        }
+
+        p = mmap(NULL, sizeof(uint64_t), PROT_READ, MAP_SHARED, fd, 0);
+
+        (void) close(fd);
+
+        if (p == MAP_FAILED) {
+            return 0;
+        }
+
+        offset = p;
+    }
+
+    return *offset;
+}
+
+#endif

@@ -38,7 +38,6 @@
 #define NGX_HTTP_ASYNC_UPLOAD_PARTS          4      /* of the rolling baseline */
 #define NGX_HTTP_ASYNC_UPLOAD_FINE           360    /* history: 10 s each */
 #define NGX_HTTP_ASYNC_UPLOAD_COARSE         576    /* history: 5 min each */
-#define NGX_HTTP_ASYNC_UPLOAD_STAGES         32
 #define NGX_HTTP_ASYNC_UPLOAD_WHO            96     /* bytes, with a null */
 #define NGX_HTTP_ASYNC_UPLOAD_WHY            192    /* bytes, with a null */
 #define NGX_HTTP_ASYNC_UPLOAD_HTTP_STATUSES                                   \
@@ -285,12 +284,10 @@ typedef struct {
 
     ngx_http_async_upload_watch_t    watch;
     ngx_http_async_upload_baseline_t  baseline;
-    ngx_http_async_upload_part_t     part[NGX_HTTP_ASYNC_UPLOAD_PARTS];
 
-    /* memory of workers: the baseline of this many of them; 0: none yet */
+    /* memory of workers: the baseline, of this many of them; 0: none yet */
     uint64_t                         memory;        /* bytes */
     uint64_t                         memory_workers;
-    uint64_t                         memory_binary; /* fingerprint */
     uint64_t                         memory_now;    /* bytes; 0: not known */
 
     /* async's failures, all of the zone, when the budget began */
@@ -301,15 +298,26 @@ typedef struct {
     uint64_t                         drill_took;    /* ms */
     uint64_t                         drill_workers;
     uint64_t                         drill_us;      /* one began; 0: none does */
+} ngx_http_async_upload_guard_sh_t;
 
+
+/* the plots, likewise under "sequence" of the guard's part */
+
+typedef struct {
     uint64_t                         fine;          /* points ever written */
     uint64_t                         coarse;
     ngx_http_async_upload_point_t    fine_point[NGX_HTTP_ASYNC_UPLOAD_FINE];
     ngx_http_async_upload_point_t    coarse_point[NGX_HTTP_ASYNC_UPLOAD_COARSE];
+} ngx_http_async_upload_plots_t;
 
-    /* the totals and histograms at the last point of each */
-    ngx_http_async_upload_part_t     last[2][NGX_HTTP_ASYNC_UPLOAD_ARMS];
-} ngx_http_async_upload_guard_sh_t;
+
+/* what the tick alone needs: totals at the last points and for the baseline */
+
+typedef struct {
+    ngx_http_async_upload_part_t     part[NGX_HTTP_ASYNC_UPLOAD_PARTS];
+    ngx_http_async_upload_part_t     fine[NGX_HTTP_ASYNC_UPLOAD_ARMS];
+    ngx_http_async_upload_part_t     coarse[NGX_HTTP_ASYNC_UPLOAD_ARMS];
+} ngx_http_async_upload_parts_t;
 
 
 typedef struct ngx_http_async_upload_zone_sh_s
@@ -339,7 +347,8 @@ struct ngx_http_async_upload_zone_sh_s {
     /* written by the master alone; the event is taken over by a worker */
     ngx_http_async_upload_applied_t  applied;
     uint64_t                         configs;       /* changes applied */
-    uint64_t                         configs_old;   /* state word before */
+    uint64_t                         configs_old;   /* state words */
+    uint64_t                         configs_now;
     uint64_t                         configs_type;  /* ..._event_e */
     u_char                           configs_why[NGX_HTTP_ASYNC_UPLOAD_WHY];
 
@@ -362,11 +371,14 @@ struct ngx_http_async_upload_zone_sh_s {
     uint64_t                         saved_us;      /* monotonic; 0: never */
     uint64_t                         saved_word;    /* in the file */
     uint64_t                         saved_events;  /* in the file */
+    uint64_t                         saved_total;   /* uploads begun + done */
     uint64_t                         save_errno;    /* 0: the last was good */
     uint64_t                         file_inode;    /* as last followed */
     uint64_t                         file_mtime;
 
     ngx_http_async_upload_guard_sh_t  guard;
+    ngx_http_async_upload_plots_t    plots;
+    ngx_http_async_upload_parts_t    parts;
 
     /* what earlier zones have counted: of the state file or another size */
     ngx_http_async_upload_slot_sh_t  base;
@@ -422,19 +434,6 @@ typedef struct {
 ngx_int_t ngx_http_async_upload_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 
 /*
- * Applies what nginx.conf says and has changed since it was last applied.
- *
- * Context: master, once the new configuration cannot fail any more.
- * Locks:   none: meanwhile the master would not notice, nor unlock it, if a
- *          worker died with the zone mutex.
- * Returns: 1 if the state word changed, with the old and the new word filled
- *          in, else 0.
- */
-ngx_uint_t ngx_http_async_upload_zone_apply(
-    ngx_http_async_upload_rollout_t *rollout, ngx_http_async_upload_word_t *old,
-    ngx_http_async_upload_word_t *now);
-
-/*
  * Sums all slots up.  "counts->evidence" holds the evidence of the epoch
  * "epoch" only.  Any process may call it at any time, without a lock.
  *
@@ -443,6 +442,18 @@ ngx_uint_t ngx_http_async_upload_zone_apply(
 void ngx_http_async_upload_zone_read(ngx_http_async_upload_zone_sh_t *sh,
     uint64_t epoch, ngx_http_async_upload_counts_t *counts,
     ngx_http_async_upload_slots_t *slots);
+
+/*
+ * Sums up the latencies of all slots, "latency" of each arm; without a lock.
+ */
+void ngx_http_async_upload_zone_latency(ngx_http_async_upload_zone_sh_t *sh,
+    ngx_http_async_upload_hist_t *latency);
+
+/*
+ * The failures of async, of bucket and kept uploads, in all slots.
+ */
+uint64_t ngx_http_async_upload_zone_failures(
+    ngx_http_async_upload_zone_sh_t *sh);
 
 /*
  * The class of a failure with an HTTP status (400..599), claimed for that
@@ -498,13 +509,20 @@ ngx_http_async_upload_zone_pack(const ngx_http_async_upload_word_t *word)
 }
 
 
-/* The share that is routed by: 0 where the state lets nobody through. */
+/* Whether the state sends nobody to async, whatever the share. */
+static ngx_inline ngx_uint_t
+ngx_http_async_upload_zone_closed(const ngx_http_async_upload_word_t *word)
+{
+    return word->state == NGX_HTTP_ASYNC_UPLOAD_STATE_OFF
+           || word->state == NGX_HTTP_ASYNC_UPLOAD_STATE_ROLLED_BACK;
+}
+
+
+/* The share that is routed by. */
 static ngx_inline ngx_uint_t
 ngx_http_async_upload_zone_share(const ngx_http_async_upload_word_t *word)
 {
-    return (word->state == NGX_HTTP_ASYNC_UPLOAD_STATE_OFF
-            || word->state == NGX_HTTP_ASYNC_UPLOAD_STATE_ROLLED_BACK)
-           ? 0 : word->share;
+    return ngx_http_async_upload_zone_closed(word) ? 0 : word->share;
 }
 
 
@@ -515,6 +533,15 @@ ngx_http_async_upload_zone_word(ngx_http_async_upload_zone_sh_t *sh,
 {
     ngx_http_async_upload_zone_unpack(
                      ngx_http_async_upload_zone_load(&sh->word), word);
+}
+
+
+/* The owner of a slot routes by this epoch from now on, and says so. */
+static ngx_inline void
+ngx_http_async_upload_zone_see(ngx_http_async_upload_slot_sh_t *slot,
+    uint64_t epoch)
+{
+    __atomic_store_n(&slot->seen, epoch, __ATOMIC_RELEASE);
 }
 
 

@@ -25,8 +25,9 @@ my $prefix = 'ngx_http_async_upload';
 my @layers = (
     [qw(header)],
     [qw(bucket murmur hist stats ratio json name parse record recall)],
-    [qw(guard zone slot file)],
-    [qw(event journal measure rollout state)],
+    [qw(guard zone slot file live)],
+    [qw(event journal measure state look change rollout command act follow
+       sample tick apply)],
     [qw(decide attempt copy peer account variable render respond
        setting status control env)],
     [qw(conf setter fallback rules settle)],
@@ -43,6 +44,14 @@ my %within = (
     copy => [qw(attempt)],
     journal => [qw(measure)],
     fallback => [qw(setter)],
+    change => [qw(event journal state)],
+    rollout => [qw(change look)],
+    act => [qw(rollout)],
+    command => [qw(rollout act)],
+    follow => [qw(change)],
+    sample => [qw(look change)],
+    tick => [qw(act change follow sample)],
+    apply => [qw(change)],
     rules => [qw(setter)],
     conf => [qw(settle)],
     account => [qw(decide)],

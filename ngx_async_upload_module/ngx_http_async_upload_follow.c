@@ -1,0 +1,163 @@
+
+/*
+ * Copyright (C) 2026 the ngx_http_async_upload_module authors
+ */
+
+
+#include "ngx_http_async_upload_follow.h"
+#include "ngx_http_async_upload_change.h"
+#include "ngx_http_async_upload_name.h"
+
+
+static void ngx_http_async_upload_follow_word(
+    ngx_http_async_upload_rollout_t *rollout, uint64_t word, ngx_log_t *log);
+static void ngx_http_async_upload_follow_over(
+    ngx_http_async_upload_rollout_t *rollout, ngx_log_t *log);
+static ngx_uint_t ngx_http_async_upload_follow_alive(uint64_t pid);
+
+
+ngx_uint_t
+ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
+    ngx_log_t *log)
+{
+    uint64_t                          self;
+    ngx_http_async_upload_state_t    *state;
+    ngx_http_async_upload_zone_sh_t  *sh;
+
+    if (rollout->state_off) {
+        return 0;
+    }
+
+    sh = rollout->sh;
+
+    state = ngx_http_async_upload_change_state(log);
+    if (state == NULL) {
+        return sh->follows != 0;
+    }
+
+    self = ngx_process == NGX_PROCESS_SINGLE ? ngx_pid : ngx_parent;
+
+    if (ngx_http_async_upload_state_peek(rollout, &sh->file_inode,
+                                         &sh->file_mtime, state, log)
+        == NGX_OK
+        && state->term > sh->term
+        && state->master != self
+        && ngx_http_async_upload_follow_alive(state->master))
+    {
+        if (sh->follows != state->master) {
+            ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                          "async_upload \"%V\": nginx of process %uL decides "
+                          "from now on", &rollout->name, state->master);
+
+            __atomic_store_n(&sh->follows, state->master, __ATOMIC_RELEASE);
+        }
+
+        ngx_http_async_upload_follow_word(rollout, state->word, log);
+    }
+
+    if (sh->follows == 0) {
+        return 0;
+    }
+
+    if (ngx_http_async_upload_follow_alive(sh->follows)) {
+        return 1;
+    }
+
+    ngx_http_async_upload_follow_over(rollout, log);
+
+    return 0;
+}
+
+
+static void
+ngx_http_async_upload_follow_word(ngx_http_async_upload_rollout_t *rollout,
+    uint64_t word, ngx_log_t *log)
+{
+    uint64_t                          before;
+    ngx_http_async_upload_word_t      old, now;
+    ngx_http_async_upload_zone_sh_t  *sh;
+
+    sh = rollout->sh;
+    before = ngx_http_async_upload_zone_load(&sh->word);
+
+    if (before == word) {
+        return;
+    }
+
+    if (!__atomic_compare_exchange_n(&sh->word, &before, word, 0,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    {
+        /* the next tick; the file is to be read again then */
+        sh->file_mtime = 0;
+        return;
+    }
+
+    ngx_http_async_upload_zone_unpack(before, &old);
+    ngx_http_async_upload_zone_unpack(word, &now);
+
+    ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                  "async_upload \"%V\": %V, %ui -> %V, %ui bp, follows process "
+                  "%uL", &rollout->name,
+                  &ngx_http_async_upload_name_states[old.state], old.share,
+                  &ngx_http_async_upload_name_states[now.state], now.share,
+                  sh->follows);
+}
+
+
+/* the newer one is gone: what it has left is the state of now */
+
+static void
+ngx_http_async_upload_follow_over(ngx_http_async_upload_rollout_t *rollout,
+    ngx_log_t *log)
+{
+    const char                       *why;
+    ngx_shmtx_t                      *mutex;
+    ngx_http_async_upload_state_t    *state;
+    ngx_http_async_upload_zone_sh_t  *sh;
+
+    sh = rollout->sh;
+    state = ngx_http_async_upload_change_state(log);
+
+    if (state == NULL) {
+        return;
+    }
+
+    if (ngx_http_async_upload_state_read(rollout, state, &why, log)
+        == NGX_OK)
+    {
+        ngx_http_async_upload_follow_word(rollout, state->word, log);
+
+        mutex = ngx_http_async_upload_change_mutex(rollout);
+
+        ngx_shmtx_lock(mutex);
+
+        ngx_memcpy(sh->event, state->event, sizeof(sh->event));
+
+        __atomic_store_n(&sh->events, state->events, __ATOMIC_RELEASE);
+
+        sh->said = state->events;
+        sh->term = state->term + 1;
+
+        ngx_shmtx_unlock(mutex);
+
+    } else {
+        sh->term++;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                  "async_upload \"%V\": process %uL is gone, this nginx "
+                  "decides again", &rollout->name, sh->follows);
+
+    /* to be written as this one's */
+    sh->saved_word = 0;
+
+    __atomic_store_n(&sh->follows, 0, __ATOMIC_RELEASE);
+}
+
+
+static ngx_uint_t
+ngx_http_async_upload_follow_alive(uint64_t pid)
+{
+    return pid != 0
+           && (kill((ngx_pid_t) pid, 0) == 0 || ngx_errno != NGX_ESRCH);
+}
