@@ -15,8 +15,8 @@
  */
 
 
-#include "ngx_http_async_upload_guard.h"
 #include "ngx_http_async_upload_zone.h"
+#include "ngx_http_async_upload_guard.h"
 
 
 /* what the latency of async is compared with */
