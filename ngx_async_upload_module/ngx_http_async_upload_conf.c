@@ -9,6 +9,7 @@
 #include "ngx_http_async_upload_env.h"
 #include "ngx_http_async_upload_parse.h"
 #include "ngx_http_async_upload_peer.h"
+#include "ngx_http_async_upload_settle.h"
 
 
 static ngx_int_t ngx_http_async_upload_conf_settle(ngx_conf_t *cf,
@@ -73,6 +74,13 @@ ngx_http_async_upload_conf_create_srv(ngx_conf_t *cf)
      *     rollout->timeout = 0;
      *     rollout->connect_timeout = 0;
      *     rollout->failures = { 0 };
+     *     rollout->stages = NULL;
+     *     rollout->advance = 0;
+     *     rollout->budget = 0;
+     *     rollout->dry_run = 0;
+     *     rollout->state_off = 0;
+     *     rollout->state = { 0, NULL };
+     *     rollout->journal = NULL;
      *     rollout->*_source = NGX_HTTP_ASYNC_UPLOAD_FROM_DEFAULT;
      */
 
@@ -80,6 +88,8 @@ ngx_http_async_upload_conf_create_srv(ngx_conf_t *cf)
     rollout->share = NGX_CONF_UNSET_UINT;
     rollout->missing = NGX_CONF_UNSET_UINT;
     rollout->fallback = NGX_CONF_UNSET_UINT;
+
+    ngx_http_async_upload_settle_create(rollout);
 
     return rollout;
 }
@@ -156,6 +166,12 @@ ngx_http_async_upload_conf_init_main(ngx_conf_t *cf, void *conf)
             return NGX_CONF_ERROR;
         }
 
+        if (ngx_http_async_upload_settle_state(cf, rollout, &mcf->rollouts)
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
         r = ngx_array_push(&mcf->rollouts);
         if (r == NULL) {
             return NGX_CONF_ERROR;
@@ -186,6 +202,10 @@ ngx_http_async_upload_conf_settle(ngx_conf_t *cf,
     ngx_uint_t  status;
 
     if (ngx_http_async_upload_env_settle(cf, rollout) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_async_upload_settle_rules(cf, rollout) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -250,33 +270,17 @@ ngx_http_async_upload_conf_key(ngx_conf_t *cf,
 
 /*
  * sha256 with the rollout's name as salt, if nothing else was said; otherwise
- * the share, wherever it comes from, must be one that the hash can give.
+ * the shares, wherever they come from, must be such that the hash can give.
  */
 
 static ngx_int_t
 ngx_http_async_upload_conf_hash(ngx_conf_t *cf,
     ngx_http_async_upload_rollout_t *rollout)
 {
-    ngx_str_t   *salt;
-    ngx_uint_t   env;
+    ngx_str_t  *salt;
 
     if (rollout->hash_args) {
-
-        if (!rollout->hash_whole || rollout->share % 100 == 0) {
-            return NGX_OK;
-        }
-
-        env = (rollout->share_source == NGX_HTTP_ASYNC_UPLOAD_FROM_ENVIRONMENT);
-
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "share %ui.%02ui%%%s cannot be told apart by hash "
-                      "\"%V\", it must be a whole percent in %s:%ui",
-                      rollout->share / 100, rollout->share % 100,
-                      env ? " of the environment variable "
-                            "\"ASYNC_UPLOAD_ROLLOUT\""
-                          : "",
-                      &rollout->hash_name, rollout->file_name, rollout->line);
-        return NGX_ERROR;
+        return ngx_http_async_upload_settle_shares(cf, rollout);
     }
 
     rollout->hash_mode = NGX_HTTP_ASYNC_UPLOAD_HASH_SHA256;

@@ -7,11 +7,43 @@
 #include "ngx_http_async_upload_parse.h"
 
 
+static ngx_int_t ngx_http_async_upload_parse_fraction(ngx_str_t *word,
+    ngx_uint_t percent, size_t decimals, ngx_int_t max);
+
+
 ngx_int_t
 ngx_http_async_upload_parse_share(ngx_str_t *word, ngx_uint_t percent)
 {
+    return ngx_http_async_upload_parse_fraction(word, percent, 2,
+                                            NGX_HTTP_ASYNC_UPLOAD_SHARE_MAX);
+}
+
+
+ngx_int_t
+ngx_http_async_upload_parse_ppm(ngx_str_t *word)
+{
+    return ngx_http_async_upload_parse_fraction(word, 0, 4, 1000000);
+}
+
+
+ngx_int_t
+ngx_http_async_upload_parse_percent(ngx_str_t *word)
+{
+    return ngx_http_async_upload_parse_fraction(word, 0, 0, 10000);
+}
+
+
+/*
+ * A number of percent with at most this many decimals, times 10^decimals;
+ * with "percent" the sign must be there
+ */
+
+static ngx_int_t
+ngx_http_async_upload_parse_fraction(ngx_str_t *word, ngx_uint_t percent,
+    size_t decimals, ngx_int_t max)
+{
     size_t     len;
-    ngx_int_t  share;
+    ngx_int_t  n;
 
     len = word->len;
 
@@ -28,10 +60,10 @@ ngx_http_async_upload_parse_share(ngx_str_t *word, ngx_uint_t percent)
         return NGX_ERROR;
     }
 
-    share = ngx_atofp(word->data, len, 2);
+    n = decimals ? ngx_atofp(word->data, len, decimals)
+                 : ngx_atoi(word->data, len);
 
-    return (share == NGX_ERROR || share > NGX_HTTP_ASYNC_UPLOAD_SHARE_MAX)
-           ? NGX_ERROR : share;
+    return (n == NGX_ERROR || n > max) ? NGX_ERROR : n;
 }
 
 

@@ -28,6 +28,20 @@ ngx_int_t ngx_http_async_upload_parse_share(ngx_str_t *word,
     ngx_uint_t percent);
 
 /*
+ * A rate of 0 to 100 percent such as 99.5% or 0.5, in steps of 0.0001%.
+ *
+ * Returns: 0..1000000 parts of a million, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_async_upload_parse_ppm(ngx_str_t *word);
+
+/*
+ * A whole number of percent such as 120% or 120.
+ *
+ * Returns: 0..10000 percent, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_async_upload_parse_percent(ngx_str_t *word);
+
+/*
  * One of true, false, on, off, 1, 0.
  *
  * Returns: 1, 0 or NGX_ERROR.

@@ -19,6 +19,8 @@
 static char *ngx_http_async_upload_setter_zone(ngx_conf_t *cf, ngx_str_t *word,
     ngx_str_t *name, size_t *size);
 static ngx_uint_t ngx_http_async_upload_setter_is_name(ngx_str_t *name);
+static char *ngx_http_async_upload_setter_state(ngx_conf_t *cf,
+    ngx_str_t *word, ngx_str_t *path);
 static char *ngx_http_async_upload_setter_word(ngx_conf_t *cf,
     ngx_str_t *names, ngx_uint_t n, const char *allowed, ngx_uint_t *value,
     ngx_http_async_upload_source_e *source);
@@ -51,8 +53,8 @@ ngx_http_async_upload_setter_rollout(ngx_conf_t *cf, ngx_command_t *cmd,
     char            *rv;
     u_char          *p;
     size_t           size;
-    ngx_str_t       *value, name, zone;
-    ngx_uint_t       i;
+    ngx_str_t       *value, name, zone, state;
+    ngx_uint_t       i, kept;
     ngx_shm_zone_t  *shm_zone;
 
     if (rollout->name.len) {
@@ -61,6 +63,8 @@ ngx_http_async_upload_setter_rollout(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
     ngx_str_null(&name);
+    ngx_str_null(&state);
+    kept = 0;
     size = 0;
 
     for (i = 2; i < cf->args->nelts; i++) {
@@ -72,6 +76,17 @@ ngx_http_async_upload_setter_rollout(ngx_conf_t *cf, ngx_command_t *cmd,
                 return rv;
             }
 
+            continue;
+        }
+
+        if (!kept && ngx_strncmp(value[i].data, "state=", 6) == 0) {
+
+            rv = ngx_http_async_upload_setter_state(cf, &value[i], &state);
+            if (rv != NGX_CONF_OK) {
+                return rv;
+            }
+
+            kept = 1;
             continue;
         }
 
@@ -118,6 +133,19 @@ ngx_http_async_upload_setter_rollout(ngx_conf_t *cf, ngx_command_t *cmd,
     rollout->async_name = value[1];
     rollout->shm_zone = shm_zone;
     rollout->file_name = NULL;
+
+    if (kept) {
+        rollout->state = state;
+        rollout->state_off = (state.len == 0);
+        rollout->state_source = NGX_HTTP_ASYNC_UPLOAD_FROM_CONF;
+    }
+
+    if (rollout->state_off) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "with \"state=off\" rollout \"%V\" is at 0%% "
+                           "after every start of nginx until it is told to "
+                           "resume", &name);
+    }
 
     ngx_http_async_upload_setter_mark(cf, rollout);
 
@@ -198,6 +226,66 @@ ngx_http_async_upload_setter_is_name(ngx_str_t *name)
 }
 
 
+/* the path of the file, null-terminated; empty for "off" */
+
+static char *
+ngx_http_async_upload_setter_state(ngx_conf_t *cf, ngx_str_t *word,
+    ngx_str_t *path)
+{
+    ngx_str_t        dir;
+    ngx_file_info_t  fi;
+
+    path->data = word->data + 6;
+    path->len = word->len - 6;
+
+    if (path->len == 3 && ngx_strncmp(path->data, "off", 3) == 0) {
+        ngx_str_null(path);
+        return NGX_CONF_OK;
+    }
+
+    if (path->len == 0 || path->data[path->len - 1] == '/') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be the path of a "
+                           "file or off", word);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_conf_full_name(cf->cycle, path, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_file_info(path->data, &fi) == 0 && ngx_is_dir(&fi)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "state file \"%V\" is a directory", path);
+        return NGX_CONF_ERROR;
+    }
+
+    /* with the slash, so that nothing but a directory will do */
+
+    dir.len = path->len;
+
+    while (dir.len && path->data[dir.len - 1] != '/') {
+        dir.len--;
+    }
+
+    dir.data = ngx_pnalloc(cf->temp_pool, dir.len + 1);
+    if (dir.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    (void) ngx_cpystrn(dir.data, path->data, dir.len + 1);
+
+    if (ngx_file_info(dir.data, &fi) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "directory \"%V\" of the state file cannot be used",
+                           &dir);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 char *
 ngx_http_async_upload_setter_enabled(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
@@ -244,6 +332,11 @@ ngx_http_async_upload_setter_share(ngx_conf_t *cf, ngx_command_t *cmd,
 
     if (rollout->share != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
+    }
+
+    if (rollout->stages) {
+        return "is not allowed beside \"async_upload_stage\", the first stage "
+               "is the share";
     }
 
     value = cf->args->elts;

@@ -28,7 +28,7 @@
 void ngx_http_async_upload_setter_mark(ngx_conf_t *cf,
     ngx_http_async_upload_rollout_t *rollout);
 
-/* async_upload upstream zone=name:size */
+/* async_upload upstream zone=name:size [state=path|off] */
 char *ngx_http_async_upload_setter_rollout(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 
