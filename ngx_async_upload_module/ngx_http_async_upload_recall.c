@@ -21,7 +21,7 @@ static int ngx_http_async_upload_recall_char(ngx_http_async_upload_recall_t *r);
 static void ngx_http_async_upload_recall_string(
     ngx_http_async_upload_recall_t *r, char *s, size_t size);
 static void ngx_http_async_upload_recall_title(
-    ngx_http_async_upload_recall_t *r, const char *title);
+    ngx_http_async_upload_recall_t *r, const unsigned char *title, size_t len);
 static void ngx_http_async_upload_recall_sparse(
     ngx_http_async_upload_recall_t *r,
     const ngx_http_async_upload_record_field_t *field, uint64_t *values);
@@ -37,8 +37,8 @@ static int ngx_http_async_upload_recall_digit(unsigned c);
 
 uint64_t
 ngx_http_async_upload_recall_open(ngx_http_async_upload_recall_t *r,
-    const unsigned char *data, size_t len, const char *what, uint64_t version,
-    const char *title)
+    const unsigned char *data, size_t size, const char *what, uint64_t version,
+    const void *title, size_t len)
 {
     size_t                          lines;
     uint64_t                        found, crc;
@@ -48,7 +48,7 @@ ngx_http_async_upload_recall_open(ngx_http_async_upload_recall_t *r,
     r->last = data;
     r->why = NULL;
 
-    if (len == 0) {
+    if (size == 0) {
         ngx_http_async_upload_recall_wrong(r, "it is empty");
         return 0;
     }
@@ -56,7 +56,7 @@ ngx_http_async_upload_recall_open(ngx_http_async_upload_recall_t *r,
     /* a later version may end in something else than this checksum */
 
     head.pos = data;
-    head.last = data + len;
+    head.last = data + size;
     head.why = NULL;
 
     if (!ngx_http_async_upload_recall_word(&head, what, strlen(what))) {
@@ -73,12 +73,12 @@ ngx_http_async_upload_recall_open(ngx_http_async_upload_recall_t *r,
 
     /* the last line */
 
-    for (lines = len - 1; lines > 0 && data[lines - 1] != '\n'; lines--) {
+    for (lines = size - 1; lines > 0 && data[lines - 1] != '\n'; lines--) {
         /* void */
     }
 
     tail.pos = data + lines;
-    tail.last = data + len;
+    tail.last = data + size;
     tail.why = NULL;
     crc = 0;
 
@@ -112,7 +112,7 @@ ngx_http_async_upload_recall_open(ngx_http_async_upload_recall_t *r,
     }
 
     if (r->why == NULL) {
-        ngx_http_async_upload_recall_title(r, title);
+        ngx_http_async_upload_recall_title(r, title, len);
         ngx_http_async_upload_recall_expect(r, '\n');
     }
 
@@ -363,29 +363,24 @@ ngx_http_async_upload_recall_string(
 
 static void
 ngx_http_async_upload_recall_title(
-    ngx_http_async_upload_recall_t *r, const char *title)
+    ngx_http_async_upload_recall_t *r, const unsigned char *title, size_t len)
 {
-    int  c;
+    int     c;
+    size_t  i;
 
     ngx_http_async_upload_recall_expect(r, ' ');
     ngx_http_async_upload_recall_expect(r, '"');
 
-    for ( ;; ) {
-        c = ngx_http_async_upload_recall_char(r);
-
-        if (c == -1) {
-            break;
-        }
-
-        if ((unsigned char) *title != c) {
+    for (i = 0; i < len; i++) {
+        if (ngx_http_async_upload_recall_char(r) != title[i]) {
             ngx_http_async_upload_recall_wrong(r, "it is of another name");
             return;
         }
-
-        title++;
     }
 
-    if (*title) {
+    c = ngx_http_async_upload_recall_char(r);
+
+    if (c != -1) {
         ngx_http_async_upload_recall_wrong(r, "it is of another name");
     }
 }

@@ -29,16 +29,16 @@ typedef struct {
 
 
 /*
- * Starts to read "len" bytes: looks at the checksum and at the first line,
- * which must be of a "what", of no later version than "version", and with this
- * "title".
+ * Starts to read "size" bytes: looks at the checksum and at the first line,
+ * which must be of a "what", of no later version than "version", and with a
+ * "title" of "len" bytes.
  *
  * Context: any process.
  * Returns: the version, 1 or more; 0 if something is wrong.
  */
 uint64_t ngx_http_async_upload_recall_open(ngx_http_async_upload_recall_t *r,
-    const unsigned char *data, size_t len, const char *what, uint64_t version,
-    const char *title);
+    const unsigned char *data, size_t size, const char *what, uint64_t version,
+    const void *title, size_t len);
 
 /*
  * Reads the lines of a structure into "base".  Every field is set: to 0 if

@@ -39,7 +39,7 @@ static const uint32_t  ngx_http_async_upload_record_crc_table[16] = {
 void
 ngx_http_async_upload_record_start(ngx_http_async_upload_record_t *w,
     unsigned char *buf, size_t size, const char *what, uint64_t version,
-    const char *title)
+    const void *title, size_t len)
 {
     w->start = buf;
     w->pos = buf;
@@ -48,7 +48,7 @@ ngx_http_async_upload_record_start(ngx_http_async_upload_record_t *w,
 
     ngx_http_async_upload_record_write(w, what, strlen(what));
     ngx_http_async_upload_record_number(w, version);
-    ngx_http_async_upload_record_string(w, title, strlen(title));
+    ngx_http_async_upload_record_string(w, title, len);
     ngx_http_async_upload_record_byte(w, '\n');
 }
 

@@ -76,11 +76,11 @@ typedef struct {
 
 /*
  * Starts a text in "size" bytes at "buf" with its first line.  "what" is a
- * word of the code, "title" a C string that is quoted.
+ * word of the code, "title" has "len" bytes and is quoted.
  */
 void ngx_http_async_upload_record_start(ngx_http_async_upload_record_t *w,
     unsigned char *buf, size_t size, const char *what, uint64_t version,
-    const char *title);
+    const void *title, size_t len);
 
 /*
  * Writes the lines of the structure at "base".  "prefix" and a dot stand

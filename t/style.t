@@ -26,7 +26,7 @@ my @layers = (
     [qw(header)],
     [qw(bucket murmur hist stats ratio json name parse record recall)],
     [qw(guard zone slot file live)],
-    [qw(event journal measure state look change rollout command act follow
+    [qw(event journal measure saved state look change rollout command act follow
        sample tick apply)],
     [qw(decide attempt copy peer account variable render respond
        setting status control env)],
@@ -44,6 +44,7 @@ my %within = (
     copy => [qw(attempt)],
     journal => [qw(measure)],
     fallback => [qw(setter)],
+    state => [qw(event saved)],
     change => [qw(event journal state)],
     rollout => [qw(change look)],
     act => [qw(rollout)],

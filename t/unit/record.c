@@ -183,7 +183,8 @@ encode(const content_t *c, unsigned char *buf, size_t size)
     unsigned                        i;
     ngx_http_async_upload_record_t  w;
 
-    ngx_http_async_upload_record_start(&w, buf, size, WHAT, 1, TITLE);
+    ngx_http_async_upload_record_start(&w, buf, size, WHAT, 1, TITLE,
+                                       sizeof(TITLE) - 1);
     ngx_http_async_upload_record_put(&w, NULL, head_fields, &c->head);
 
     for (i = 0; i < 2; i++) {
@@ -219,7 +220,8 @@ decode(content_t *c, const unsigned char *data, size_t len)
     memcpy(copy, data, len);
     memset(c, 0, sizeof(content_t));
 
-    (void) ngx_http_async_upload_recall_open(&r, copy, len, WHAT, 1, TITLE);
+    (void) ngx_http_async_upload_recall_open(&r, copy, len, WHAT, 1, TITLE,
+                                             sizeof(TITLE) - 1);
     ngx_http_async_upload_recall_get(&r, NULL, head_fields, &c->head);
 
     for (i = 0; i < 2; i++) {
@@ -791,13 +793,15 @@ test_versions(void)
     memset(&head, 0, sizeof(head));
     head.state = 1;
 
-    ngx_http_async_upload_record_start(&w, text, SIZE, WHAT, 1, TITLE);
+    ngx_http_async_upload_record_start(&w, text, SIZE, WHAT, 1, TITLE,
+                                       sizeof(TITLE) - 1);
     ngx_http_async_upload_record_put(&w, NULL, head_fields, &head);
     len = ngx_http_async_upload_record_done(&w);
 
     memset(&head, CANARY, sizeof(head));
 
-    version = ngx_http_async_upload_recall_open(&r, text, len, WHAT, 2, TITLE);
+    version = ngx_http_async_upload_recall_open(&r, text, len, WHAT, 2, TITLE,
+                                                sizeof(TITLE) - 1);
     ngx_http_async_upload_recall_get(&r, NULL, head_fields, &head);
 
     tap_ok(ngx_http_async_upload_recall_close(&r) == NULL
@@ -805,7 +809,7 @@ test_versions(void)
            "an older version is read, and told");
 
     version = ngx_http_async_upload_recall_open(&r, text, len - 1, WHAT, 2,
-                                                TITLE);
+                                                TITLE, sizeof(TITLE) - 1);
     memset(&head, CANARY, sizeof(head));
     ngx_http_async_upload_recall_get(&r, NULL, head_fields, &head);
 
@@ -815,13 +819,15 @@ test_versions(void)
                       "its end is missing"),
            "where nothing can be read, everything is 0");
 
-    (void) ngx_http_async_upload_recall_open(&r, text, 0, WHAT, 2, TITLE);
+    (void) ngx_http_async_upload_recall_open(&r, text, 0, WHAT, 2, TITLE,
+                                             sizeof(TITLE) - 1);
 
     tap_ok(!strcmp(ngx_http_async_upload_recall_close(&r), "it is empty"),
            "an empty text is called so");
 
     text[len - 3] ^= 1;
-    (void) ngx_http_async_upload_recall_open(&r, text, len, WHAT, 2, TITLE);
+    (void) ngx_http_async_upload_recall_open(&r, text, len, WHAT, 2, TITLE,
+                                             sizeof(TITLE) - 1);
 
     tap_ok(!strcmp(ngx_http_async_upload_recall_close(&r),
                    "its checksum is wrong"),
