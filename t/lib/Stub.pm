@@ -30,6 +30,7 @@ package Stub;
 #     cookie      answers 200 with "Set-Cookie: session=" . X-Id
 #     accel       answers 200 with "X-Accel-Redirect: " and X-Accel-To
 #     slow        answers only when "release" was called, or slow-WHAT
+#     after-30    answers 200 after so many milliseconds, or after-30-WHAT
 #     upgrade     answers 101, then its name with the first bytes that come
 #     raw:END:TEXT  sends TEXT, which is percent-encoded, and then closes,
 #                 resets or holds the connection (END is close, reset or hold)
@@ -60,8 +61,10 @@ use Http2;
 use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
+use List::Util qw(max min);
 use POSIX ();
 use Socket qw(SOMAXCONN SOL_SOCKET SO_LINGER SO_RCVBUF);
+use Time::HiRes qw(time);
 
 
 my %protocols = (
@@ -195,7 +198,7 @@ sub serve {
 
     my $select = IO::Select->new(map { $_->{socket} } @{$self->{servers}});
     my %server = map { (fileno $_->{socket} => $_) } @{$self->{servers}};
-    my (%client, @slow);
+    my (%client, @slow, @later);
 
     open my $log, '>>', $self->{log} or die "$self->{log}: $!\n";
     $log->autoflush(1);
@@ -217,7 +220,23 @@ sub serve {
             }
         }
 
-        for my $socket ($select->can_read(@slow ? 0.02 : 1)) {
+        if (@later && $later[0]{due} <= time) {
+            my $now = time;
+            my @due = grep { $_->{due} <= $now } @later;
+
+            @later = grep { $_->{due} > $now } @later;
+
+            for (@due) {
+                $close->($_->{socket})
+                    if !reply($_, @{delete $_->{waits}});
+            }
+        }
+
+        my $left = @slow ? 0.02 : 1;
+
+        $left = max(min($left, $later[0]{due} - time), 0) if @later;
+
+        for my $socket ($select->can_read($left)) {
 
             if (my $server = $server{fileno $socket}) {
                 my $new = $socket->accept or next;
@@ -234,6 +253,7 @@ sub serve {
 
             if (!sysread $socket, $client->{in}, 262144, length $client->{in}) {
                 @slow = grep { $_ != $client } @slow;
+                @later = grep { $_ != $client } @later;
                 $close->($socket);
                 next;
             }
@@ -272,6 +292,11 @@ sub serve {
             if ($what =~ /^slow(?:-(.*))?$/) {
                 $client->{waits} = [$request, $1 // 'ok'];
                 push @slow, $client;
+
+            } elsif ($what =~ /^after-(\d+)(?:-(.*))?$/) {
+                $client->{waits} = [$request, $2 // 'ok'];
+                $client->{due} = time + $1 / 1000;
+                @later = sort { $a->{due} <=> $b->{due} } @later, $client;
 
             } elsif ($what eq 'begin') {
                 syswrite $socket, "HTTP/1.1 200 Stub\r\nContent-";
