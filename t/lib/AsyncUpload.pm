@@ -514,20 +514,36 @@ sub start {
         return ($status, $output);
     }
 
-    $self->{pid} = $self->spawn;
-    $running{$dir} = $self;
+    return $self->launch;
+}
 
-    if ($args{daemon}) {
+
+# $nginx->launch: starts it again, after end() or crash(), with what it has left
+# in its directory.
+
+sub launch {
+    my ($self) = @_;
+
+    my $before = $self->pidfile;
+
+    $self->{pid} = $self->spawn;
+    $running{$self->{dir}} = $self;
+
+    if ($self->{daemon}) {
         waitpid $self->{pid}, 0;
-        $self->{pid} = wait_for { $self->pidfile } 'the pid of nginx';
+        $self->{pid} = wait_for {
+            my $pid = $self->pidfile;
+
+            $pid != $before ? $pid : 0;
+        } 'the pid of nginx';
     }
 
     wait_for {
         alive($self->{pid})
-            or die "nginx did not start:\n" . slurp("$dir/logs/stderr")
-                   . slurp("$dir/logs/error.log");
+            or die "nginx did not start:\n" . slurp("$self->{dir}/logs/stderr")
+                   . slurp("$self->{dir}/logs/error.log");
 
-        -s "$dir/logs/nginx.pid"
+        $self->pidfile == $self->{pid}
             && IO::Socket::INET->new(PeerAddr => '127.0.0.1',
                                      PeerPort => $self->{port});
     } 'nginx' or die "nginx does not accept connections\n";
@@ -957,6 +973,26 @@ sub end {
         kill 'KILL', $self->workers, $self->{pid};
         waitpid $self->{pid}, 0;
     }
+}
+
+
+# $nginx->crash: kills the master and all of its workers, of which none can do
+# anything any more.
+
+sub crash {
+    my ($self) = @_;
+
+    delete $running{$self->{dir}} or return;
+
+    # a master that stands still starts no other workers
+
+    kill 'STOP', $self->{pid};
+
+    my @workers = $self->workers;
+
+    kill 'KILL', @workers, $self->{pid};
+
+    wait_for { !grep { alive($_) } @workers, $self->{pid} } 'the end of nginx';
 }
 
 
