@@ -4,95 +4,15 @@
 
 # What nginx says about a wrong, duplicate or contradictory directive: one line
 # with the user's token, the file and the line.
-#
-# "directives" go into the block "upstream uploads", "others" beside it,
-# "status" into a location.  The line that is to be blamed ends in "# here".
 
 use Test::Nginx::Socket 'no_plan';
 
 use lib 't/lib';
 
-use AsyncUpload;
+use Refused;
 
 
-use_steps();
-
-
-# the line of the configuration that nginx just read
-
-our $Line = sub {
-    my $line = 0;
-
-    for (split /\n/, slurp($Test::Nginx::Util::ConfFile)) {
-        $line++;
-
-        return $line if /# here$/;
-    }
-
-    return 'the line marked "# here"';
-};
-
-add_block_preprocessor(sub {
-    my ($block) = @_;
-
-    my $others = $block->others // '';
-    my $directives = $block->directives // <<'END';
-        async_upload upload_async zone=uploads:1m;
-END
-
-    my $status = $block->status // '';
-
-    $block->set_value('http_config', <<"END");
-    upstream upload_async {
-        server 127.0.0.1:1;
-    }
-
-    $others
-
-    upstream uploads {
-        server 127.0.0.1:1;
-
-        $directives
-    }
-END
-
-    $block->set_value('config', <<"END");
-    location = /works {
-        return 200;
-    }
-
-    location /status {
-        $status
-    }
-END
-
-    if (!defined $block->emerg) {
-        $block->set_value('request', 'GET /works');
-        return;
-    }
-
-    my $text = $block->emerg;
-
-    chomp $text;
-    $text = quotemeta $text;
-
-    my $place = 'in ' . quotemeta($Test::Nginx::Util::ConfFile)
-                . ':(??{ $main::Line->() })';
-
-    # where the message does not end with the place, it says PLACE or NOWHERE
-
-    $text =~ s/NOWHERE$// or $text =~ s/PLACE/$place/ or $text .= " $place";
-    $text =~ s/NUMBER/\\d+/g;
-
-    use re 'eval';
-
-    $block->set_value('must_die', 1);
-    $block->set_value('suppress_stderr', 1);
-    $block->set_value('error_log', '[emerg]');
-    $block->set_value('grep_error_log', qr/\[(?:warn|emerg|alert)\].*/);
-    $block->set_value('grep_error_log_out',
-        qr/\A\[emerg\] \d+#\d+: $text\n\z/);
-});
+use_refused();
 
 run_tests();
 
