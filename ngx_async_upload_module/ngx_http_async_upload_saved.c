@@ -309,6 +309,7 @@ size_t
 ngx_http_async_upload_saved_encode(const ngx_http_async_upload_state_t *state,
     const ngx_str_t *name, u_char *buf, size_t size)
 {
+    uint64_t                                 seq;
     ngx_uint_t                               i, k;
     ngx_http_async_upload_record_t           w;
     ngx_http_async_upload_saved_ring_t       ring;
@@ -355,8 +356,14 @@ ngx_http_async_upload_saved_encode(const ngx_http_async_upload_state_t *state,
                                     &state->since[i]);
     }
 
+    /* without a gap up to the last one */
+
     for (ring.kept = 0; ring.kept < NGX_HTTP_ASYNC_UPLOAD_RING; ring.kept++) {
-        if (state->event[ring.kept].seq == 0) {
+        seq = state->events - ring.kept;
+
+        if (seq == 0
+            || state->event[seq % NGX_HTTP_ASYNC_UPLOAD_RING].seq != seq)
+        {
             break;
         }
     }
@@ -364,8 +371,8 @@ ngx_http_async_upload_saved_encode(const ngx_http_async_upload_state_t *state,
     ngx_http_async_upload_record_put(&w, NULL,
                                      ngx_http_async_upload_saved_ring, &ring);
 
-    for (i = 0; i < ring.kept; i++) {
-        event = &state->event[i];
+    for (seq = state->events - ring.kept + 1; seq <= state->events; seq++) {
+        event = &state->event[seq % NGX_HTTP_ASYNC_UPLOAD_RING];
 
         ngx_http_async_upload_record_put(&w, "event",
                                     ngx_http_async_upload_saved_event, event);
@@ -573,7 +580,7 @@ static const char *
 ngx_http_async_upload_saved_get_events(ngx_http_async_upload_recall_t *r,
     ngx_http_async_upload_state_t *state)
 {
-    uint64_t                             i, n;
+    uint64_t                             i;
     const char                          *wrong;
     ngx_http_async_upload_event_sh_t     event;
     ngx_http_async_upload_saved_ring_t   ring;
@@ -581,7 +588,6 @@ ngx_http_async_upload_saved_get_events(ngx_http_async_upload_recall_t *r,
     ngx_http_async_upload_recall_get(r, NULL,
                                      ngx_http_async_upload_saved_ring, &ring);
 
-    n = 0;
     wrong = (ring.kept > state->events) ? "events are missing" : NULL;
 
     for (i = 0; i < ring.kept; i++) {
@@ -595,11 +601,9 @@ ngx_http_async_upload_saved_get_events(ngx_http_async_upload_recall_t *r,
             wrong = "events are missing";
         }
 
-        /* the last ones, as many as this module keeps */
+        /* of more than this module keeps the last ones stay */
 
-        if (ring.kept - i <= NGX_HTTP_ASYNC_UPLOAD_RING) {
-            state->event[n++] = event;
-        }
+        state->event[event.seq % NGX_HTTP_ASYNC_UPLOAD_RING] = event;
     }
 
     return wrong;

@@ -50,7 +50,7 @@ typedef struct {
 
     ngx_http_async_upload_counts_t     counts;      /* with the evidence */
 
-    /* the last ones, in their order; seq 0: no more */
+    /* the last ones, as they lie in the zone's ring: by seq */
     ngx_http_async_upload_event_sh_t   event[NGX_HTTP_ASYNC_UPLOAD_RING];
 } ngx_http_async_upload_state_t;
 

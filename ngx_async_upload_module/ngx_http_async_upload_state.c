@@ -128,36 +128,26 @@ ngx_http_async_upload_state_guard(ngx_http_async_upload_zone_sh_t *sh)
 }
 
 
-/* the events without a gap up to the last one */
-
 static void
 ngx_http_async_upload_state_events(ngx_http_async_upload_zone_sh_t *sh,
     ngx_http_async_upload_state_t *state)
 {
-    uint64_t    seq;
-    ngx_uint_t  n;
+    uint64_t                           seq;
+    ngx_http_async_upload_event_sh_t  *event;
 
     state->said = ngx_http_async_upload_zone_load(&sh->said);
     state->events = ngx_http_async_upload_zone_load(&sh->events);
 
-    n = 0;
     seq = (state->events > NGX_HTTP_ASYNC_UPLOAD_RING)
           ? state->events - NGX_HTTP_ASYNC_UPLOAD_RING + 1 : 1;
 
     for ( /* void */ ; seq <= state->events; seq++) {
 
-        if (ngx_http_async_upload_event_read(sh, seq, &state->event[n])
-            == NGX_OK)
-        {
-            n++;
+        event = &state->event[seq % NGX_HTTP_ASYNC_UPLOAD_RING];
 
-        } else {
-            n = 0;
+        if (ngx_http_async_upload_event_read(sh, seq, event) != NGX_OK) {
+            event->seq = 0;
         }
-    }
-
-    if (n < NGX_HTTP_ASYNC_UPLOAD_RING) {
-        state->event[n].seq = 0;
     }
 }
 
@@ -233,12 +223,7 @@ ngx_http_async_upload_state_fill(ngx_http_async_upload_zone_sh_t *sh,
         }
     }
 
-    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_RING && state->event[i].seq; i++) {
-        sh->events = state->event[i].seq - 1;
-
-        ngx_http_async_upload_event_prepare_locked(sh, &state->event[i]);
-        ngx_http_async_upload_event_publish_locked(sh);
-    }
+    ngx_memcpy(sh->event, state->event, sizeof(sh->event));
 
     sh->events = state->events;
     sh->said = ngx_min(state->said, state->events);
