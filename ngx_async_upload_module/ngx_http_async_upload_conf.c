@@ -6,10 +6,12 @@
 
 #include "ngx_http_async_upload_conf.h"
 #include "ngx_http_async_upload_bucket.h"
+#include "ngx_http_async_upload_control.h"
 #include "ngx_http_async_upload_env.h"
 #include "ngx_http_async_upload_parse.h"
 #include "ngx_http_async_upload_peer.h"
 #include "ngx_http_async_upload_settle.h"
+#include "ngx_http_async_upload_status.h"
 
 
 static ngx_int_t ngx_http_async_upload_conf_settle(ngx_conf_t *cf,
@@ -114,8 +116,20 @@ ngx_http_async_upload_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (clcf->noname && !conf->status) {
+    if (clcf->noname) {
         *conf = *prev;
+    }
+
+    /* the core gives one to an "if", but none to a "limit_except" */
+
+    if (clcf->lmt_excpt && clcf->handler == NULL) {
+
+        if (conf->status) {
+            clcf->handler = ngx_http_async_upload_status_handler;
+
+        } else if (conf->control) {
+            clcf->handler = ngx_http_async_upload_control_handler;
+        }
     }
 
     return NGX_CONF_OK;

@@ -15,6 +15,7 @@
 #include "ngx_http_async_upload_setter.h"
 #include "ngx_http_async_upload_slot.h"
 #include "ngx_http_async_upload_tick.h"
+#include "ngx_http_async_upload_token.h"
 #include "ngx_http_async_upload_variable.h"
 
 
@@ -169,6 +170,13 @@ static ngx_command_t  ngx_http_async_upload_module_commands[] = {
     { ngx_string("async_upload_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_http_async_upload_setter_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("async_upload_control"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_async_upload_token_control,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },

@@ -29,8 +29,8 @@ my @layers = (
     [qw(event journal measure saved state look change rollout command act follow
        sample tick apply)],
     [qw(decide attempt copy peer account variable render respond
-       setting status control env)],
-    [qw(conf setter fallback rules settle)],
+       setting status access param form drill control env)],
+    [qw(conf setter fallback rules settle token)],
     [qw(module)],
 );
 
@@ -58,6 +58,7 @@ my %within = (
     account => [qw(decide)],
     variable => [qw(decide account)],
     status => [qw(render respond)],
+    control => [qw(respond access param form drill)],
     render => [qw(setting)],
     setting => [qw(attempt)],
 );
