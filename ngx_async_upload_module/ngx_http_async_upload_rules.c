@@ -353,9 +353,8 @@ ngx_http_async_upload_rules_statistics(ngx_conf_t *cf, ngx_command_t *cmd,
 
     if (ngx_http_async_upload_rules_is(&value[1], "sequential")) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is not supported by version "
-                           NGX_HTTP_ASYNC_UPLOAD_VERSION
-                           ", it must be plain", &value[1]);
+                           "invalid value \"%V\", this version of the module "
+                           "has plain only", &value[1]);
         return NGX_CONF_ERROR;
     }
 
