@@ -30,7 +30,8 @@ static void ngx_http_async_upload_journal_arms(ngx_http_async_upload_json_t *w,
 static void ngx_http_async_upload_journal_log(
     ngx_http_async_upload_rollout_t *rollout,
     const ngx_http_async_upload_event_sh_t *event, ngx_log_t *log);
-static void ngx_http_async_upload_journal_what(ngx_http_async_upload_json_t *w,
+static void ngx_http_async_upload_journal_shares(
+    ngx_http_async_upload_json_t *w,
     const ngx_http_async_upload_event_sh_t *event);
 static ngx_int_t ngx_http_async_upload_journal_write(
     ngx_http_async_upload_rollout_t *rollout, u_char *line, size_t len,
@@ -265,16 +266,37 @@ void
 ngx_http_async_upload_journal_tell(ngx_http_async_upload_json_t *w,
     const ngx_http_async_upload_event_sh_t *event)
 {
+    ngx_http_async_upload_journal_what(w, event);
+
+    if (event->who[0]) {
+        ngx_http_async_upload_json_text(w, " (");
+        ngx_http_async_upload_measure_tell_plain(w, event->who,
+                                                 ngx_strlen(event->who));
+        ngx_http_async_upload_json_text(w, ")");
+    }
+
+    if (event->why[0]) {
+        ngx_http_async_upload_json_text(w, ", reason \"");
+        ngx_http_async_upload_measure_tell_plain(w, event->why,
+                                                 ngx_strlen(event->why));
+        ngx_http_async_upload_json_text(w, "\"");
+    }
+}
+
+
+void
+ngx_http_async_upload_journal_what(ngx_http_async_upload_json_t *w,
+    const ngx_http_async_upload_event_sh_t *event)
+{
     ngx_str_t                     *name;
     ngx_http_async_upload_word_t   now;
-
-    ngx_http_async_upload_zone_unpack(event->now, &now);
 
     if (event->dry_run) {
         ngx_http_async_upload_json_text(w, "dry run: ");
     }
 
-    ngx_http_async_upload_journal_what(w, event);
+    ngx_http_async_upload_journal_shares(w, event);
+    ngx_http_async_upload_zone_unpack(event->now, &now);
 
     if (now.stage) {
         ngx_http_async_upload_json_text(w, ", stage ");
@@ -300,27 +322,13 @@ ngx_http_async_upload_journal_tell(ngx_http_async_upload_json_t *w,
     name = ngx_http_async_upload_journal_actor(event);
     ngx_http_async_upload_json_text(w, ", by ");
     ngx_http_async_upload_json_put(w, name->data, name->len);
-
-    if (event->who[0]) {
-        ngx_http_async_upload_json_text(w, " (");
-        ngx_http_async_upload_measure_tell_plain(w, event->who,
-                                                 ngx_strlen(event->who));
-        ngx_http_async_upload_json_text(w, ")");
-    }
-
-    if (event->why[0]) {
-        ngx_http_async_upload_json_text(w, ", reason \"");
-        ngx_http_async_upload_measure_tell_plain(w, event->why,
-                                                 ngx_strlen(event->why));
-        ngx_http_async_upload_json_text(w, "\"");
-    }
 }
 
 
 /* what has happened to the share, and what it is called */
 
 static void
-ngx_http_async_upload_journal_what(ngx_http_async_upload_json_t *w,
+ngx_http_async_upload_journal_shares(ngx_http_async_upload_json_t *w,
     const ngx_http_async_upload_event_sh_t *event)
 {
     ngx_str_t                     *name;

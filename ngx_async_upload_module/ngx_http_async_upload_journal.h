@@ -35,6 +35,13 @@ void ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
 void ngx_http_async_upload_journal_tell(ngx_http_async_upload_json_t *w,
     const ngx_http_async_upload_event_sh_t *event);
 
+/*
+ * Writes the part of that which does not come from outside: up to the actor,
+ * without who and why.
+ */
+void ngx_http_async_upload_journal_what(ngx_http_async_upload_json_t *w,
+    const ngx_http_async_upload_event_sh_t *event);
+
 /* The word for an event's type. */
 ngx_str_t *ngx_http_async_upload_journal_event(
     const ngx_http_async_upload_event_sh_t *event);

@@ -252,19 +252,32 @@ void
 ngx_http_async_upload_measure_tell_line(ngx_http_async_upload_json_t *w,
     ngx_uint_t i, const ngx_http_async_upload_guard_line_t *line)
 {
-    ngx_uint_t  unit;
+    ngx_http_async_upload_measure_tell_have(w, i, line);
+    ngx_http_async_upload_json_text(w, " of ");
+    ngx_http_async_upload_measure_tell_need(w, i, line);
+}
 
-    unit = ngx_http_async_upload_measure_lines[i];
 
+void
+ngx_http_async_upload_measure_tell_have(ngx_http_async_upload_json_t *w,
+    ngx_uint_t i, const ngx_http_async_upload_guard_line_t *line)
+{
     if (line->known) {
-        ngx_http_async_upload_measure_tell(w, unit, line->have);
+        ngx_http_async_upload_measure_tell(w,
+                    ngx_http_async_upload_measure_lines[i], line->have);
 
     } else {
         ngx_http_async_upload_json_text(w, "?");
     }
+}
 
-    ngx_http_async_upload_json_text(w, " of ");
-    ngx_http_async_upload_measure_tell(w, unit, line->need);
+
+void
+ngx_http_async_upload_measure_tell_need(ngx_http_async_upload_json_t *w,
+    ngx_uint_t i, const ngx_http_async_upload_guard_line_t *line)
+{
+    ngx_http_async_upload_measure_tell(w,
+                    ngx_http_async_upload_measure_lines[i], line->need);
 }
 
 
@@ -428,6 +441,54 @@ ngx_http_async_upload_measure_tell_plain(ngx_http_async_upload_json_t *w,
         esc[3] = hex[*s & 0xf];
 
         ngx_http_async_upload_json_put(w, esc, sizeof(esc));
+    }
+}
+
+
+void
+ngx_http_async_upload_measure_markdown(ngx_http_async_upload_json_t *w,
+    const u_char *s, size_t len)
+{
+    u_char      *p, *last;
+    uint32_t     c;
+    const char  *reference;
+
+    p = (u_char *) s;
+    last = p + len;
+
+    while (p < last) {
+
+        s = p;
+        c = ngx_utf8_decode(&p, last - p);
+
+        if (c > 0x10ffff) {
+            p = (u_char *) s + 1;
+        }
+
+        /* also surrogates, and what turns the direction of text around */
+
+        if (c < ' ' || (c >= 0x7f && c < 0xa0) || c > 0x10ffff
+            || (c >= 0xd800 && c < 0xe000)
+            || (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e)
+            || (c >= 0x2066 && c <= 0x2069))
+        {
+            ngx_http_async_upload_json_text(w, "\xef\xbf\xbd");
+            continue;
+        }
+
+        reference = (c == '<') ? "&lt;" : (c == '>') ? "&gt;"
+                    : (c == '&') ? "&amp;" : NULL;
+
+        if (reference) {
+            ngx_http_async_upload_json_text(w, reference);
+            continue;
+        }
+
+        if (c < 0x80 && ngx_strchr("\\`*_{}[]()#+!|~$", c) != NULL) {
+            ngx_http_async_upload_json_text(w, "\\");
+        }
+
+        ngx_http_async_upload_json_put(w, s, p - s);
     }
 }
 

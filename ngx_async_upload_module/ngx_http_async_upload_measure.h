@@ -86,6 +86,14 @@ void ngx_http_async_upload_measure_tell_rule(ngx_http_async_upload_json_t *w,
 void ngx_http_async_upload_measure_tell_line(ngx_http_async_upload_json_t *w,
     ngx_uint_t i, const ngx_http_async_upload_guard_line_t *line);
 
+/* What it has, alone. */
+void ngx_http_async_upload_measure_tell_have(ngx_http_async_upload_json_t *w,
+    ngx_uint_t i, const ngx_http_async_upload_guard_line_t *line);
+
+/* What it needs, alone. */
+void ngx_http_async_upload_measure_tell_need(ngx_http_async_upload_json_t *w,
+    ngx_uint_t i, const ngx_http_async_upload_guard_line_t *line);
+
 /* Basis points as a percentage, "2.5%". */
 void ngx_http_async_upload_measure_tell_share(ngx_http_async_upload_json_t *w,
     ngx_uint_t bp);
@@ -107,6 +115,14 @@ void ngx_http_async_upload_measure_tell_span(ngx_http_async_upload_json_t *w,
  * backslashes as \xHH.
  */
 void ngx_http_async_upload_measure_tell_plain(ngx_http_async_upload_json_t *w,
+    const u_char *s, size_t len);
+
+/*
+ * Writes the same for Markdown: nothing of it is markup, ends a cell or a line.
+ * What Markdown knows has a backslash, what HTML knows is a reference; what is
+ * not UTF-8, not printable or turns the direction of text is U+FFFD.
+ */
+void ngx_http_async_upload_measure_markdown(ngx_http_async_upload_json_t *w,
     const u_char *s, size_t len);
 
 

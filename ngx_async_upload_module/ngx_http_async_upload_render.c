@@ -5,16 +5,17 @@
 
 
 #include "ngx_http_async_upload_render.h"
+#include "ngx_http_async_upload_history.h"
 #include "ngx_http_async_upload_name.h"
+#include "ngx_http_async_upload_progress.h"
 #include "ngx_http_async_upload_setting.h"
+#include "ngx_http_async_upload_total.h"
 
 
 #define NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS   6
 #define NGX_HTTP_ASYNC_UPLOAD_RENDER_QUANTILES  4
 
 
-static void ngx_http_async_upload_render_name(ngx_http_async_upload_json_t *w,
-    const char *key, ngx_str_t *name);
 static void ngx_http_async_upload_render_clients(
     ngx_http_async_upload_json_t *w, ngx_http_async_upload_counts_t *counts);
 static void ngx_http_async_upload_render_cell(ngx_http_async_upload_json_t *w,
@@ -28,12 +29,7 @@ static void ngx_http_async_upload_render_latency(
 static void ngx_http_async_upload_render_fallback(
     ngx_http_async_upload_json_t *w, ngx_http_async_upload_counts_t *counts);
 static void ngx_http_async_upload_render_slots(ngx_http_async_upload_json_t *w,
-    ngx_http_async_upload_zone_sh_t *sh, ngx_http_async_upload_slots_t *slots);
-static uint64_t ngx_http_async_upload_render_failures(
-    ngx_http_async_upload_cell_sh_t *cell);
-static void ngx_http_async_upload_render_add(
-    ngx_http_async_upload_cell_sh_t *sum,
-    ngx_http_async_upload_cell_sh_t *cell);
+    ngx_http_async_upload_slots_t *slots);
 
 
 void
@@ -61,33 +57,19 @@ ngx_http_async_upload_render_end(ngx_http_async_upload_json_t *w)
 void
 ngx_http_async_upload_render_rollout(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_rollout_t *rollout,
-    ngx_http_async_upload_counts_t *counts)
+    ngx_http_async_upload_look_t *look,
+    const ngx_http_async_upload_plots_t *plots)
 {
-    ngx_uint_t                             arm;
-    ngx_http_async_upload_word_t           word;
-    ngx_http_async_upload_slots_t          slots;
-    ngx_http_async_upload_cell_sh_t        cell;
-    ngx_http_async_upload_evidence_arm_t  *evidence;
+    ngx_uint_t                       arm;
+    ngx_http_async_upload_cell_sh_t  cell;
+    ngx_http_async_upload_counts_t  *counts;
 
-    ngx_http_async_upload_zone_word(rollout->sh, &word);
-    ngx_http_async_upload_zone_read(rollout->sh, word.epoch, counts, &slots);
+    counts = &look->counts;
 
     ngx_http_async_upload_json_name(w, rollout->name.data, rollout->name.len);
     ngx_http_async_upload_json_object(w, NULL);
 
-    ngx_http_async_upload_render_name(w, "state",
-                          &ngx_http_async_upload_name_states[word.state]);
-    ngx_http_async_upload_json_bool(w, "enabled",
-                          word.state != NGX_HTTP_ASYNC_UPLOAD_STATE_OFF);
-    ngx_http_async_upload_json_uint(w, "share_bp", word.share);
-
-    evidence = counts->evidence.arm;
-    ngx_http_async_upload_json_ratio(w, "share_actual_bp",
-                      evidence[NGX_HTTP_ASYNC_UPLOAD_ASYNC].bucket
-                      * NGX_HTTP_ASYNC_UPLOAD_SHARE_MAX,
-                      evidence[NGX_HTTP_ASYNC_UPLOAD_ASYNC].bucket
-                      + evidence[NGX_HTTP_ASYNC_UPLOAD_SYNC].bucket, 1);
-    ngx_http_async_upload_json_uint(w, "epoch", word.epoch);
+    ngx_http_async_upload_progress_state(w, rollout, look);
 
     ngx_http_async_upload_setting_render(w, rollout);
     ngx_http_async_upload_render_clients(w, counts);
@@ -96,9 +78,7 @@ ngx_http_async_upload_render_rollout(ngx_http_async_upload_json_t *w,
 
     for (arm = 0; arm < NGX_HTTP_ASYNC_UPLOAD_ARMS; arm++) {
 
-        cell = counts->cell[arm][NGX_HTTP_ASYNC_UPLOAD_BUCKET];
-        ngx_http_async_upload_render_add(&cell,
-                            &counts->cell[arm][NGX_HTTP_ASYNC_UPLOAD_KEPT]);
+        ngx_http_async_upload_total_arm(counts, arm, &cell);
 
         ngx_http_async_upload_json_name(w,
                             ngx_http_async_upload_name_arms[arm].data,
@@ -124,46 +104,31 @@ ngx_http_async_upload_render_rollout(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_json_end(w);
 
     ngx_http_async_upload_render_fallback(w, counts);
-    ngx_http_async_upload_render_slots(w, rollout->sh, &slots);
+    ngx_http_async_upload_progress_figures(w, rollout, look);
+    ngx_http_async_upload_render_slots(w, &look->slots);
+    ngx_http_async_upload_history_events(w, rollout, plots != NULL);
+
+    if (plots) {
+        ngx_http_async_upload_history_points(w, plots);
+    }
 
     ngx_http_async_upload_json_end(w);
 }
 
 
 static void
-ngx_http_async_upload_render_name(ngx_http_async_upload_json_t *w,
-    const char *key, ngx_str_t *name)
-{
-    ngx_http_async_upload_json_string(w, key, name->data, name->len);
-}
-
-
-/* what people feel: a failure that was masked is none */
-
-static void
 ngx_http_async_upload_render_clients(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_counts_t *counts)
 {
-    uint64_t                          failed, uploads;
-    ngx_uint_t                        i;
-    ngx_http_async_upload_cell_sh_t  *cell;
+    ngx_http_async_upload_total_clients_t  clients;
 
-    cell = &counts->cell[0][0];
-    failed = 0;
-    uploads = 0;
-
-    for (i = 0;
-         i < NGX_HTTP_ASYNC_UPLOAD_ARMS * NGX_HTTP_ASYNC_UPLOAD_COHORTS;
-         i++)
-    {
-        failed += cell[i].felt;
-        uploads += cell[i].felt + cell[i].masked + cell[i].success;
-    }
+    ngx_http_async_upload_total_clients(counts, &clients);
 
     ngx_http_async_upload_json_object(w, "clients");
-    ngx_http_async_upload_json_uint(w, "uploads", uploads);
-    ngx_http_async_upload_json_uint(w, "failed", failed);
-    ngx_http_async_upload_json_ratio(w, "failed_rate", failed, uploads,
+    ngx_http_async_upload_json_uint(w, "uploads", clients.uploads);
+    ngx_http_async_upload_json_uint(w, "failed", clients.failed);
+    ngx_http_async_upload_json_ratio(w, "failed_rate", clients.failed,
+                                     clients.uploads,
                                      NGX_HTTP_ASYNC_UPLOAD_RENDER_DECIMALS);
     ngx_http_async_upload_json_end(w);
 }
@@ -178,7 +143,7 @@ ngx_http_async_upload_render_cell(ngx_http_async_upload_json_t *w,
     ngx_uint_t                        i;
     ngx_http_async_upload_size_sh_t  *size;
 
-    failure = ngx_http_async_upload_render_failures(cell);
+    failure = ngx_http_async_upload_total_failures(cell);
     done = cell->success + failure + cell->rejected + cell->aborted + cell->cut;
 
     ngx_http_async_upload_json_object(w, NULL);
@@ -317,88 +282,27 @@ static void
 ngx_http_async_upload_render_fallback(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_counts_t *counts)
 {
-    uint64_t                          served, failed, left, latency;
-    ngx_uint_t                        i;
-    ngx_http_async_upload_cell_sh_t  *cell;
+    ngx_http_async_upload_total_fallback_t  fallback;
 
-    cell = counts->cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC];
-    served = 0;
-    failed = 0;
-    left = 0;
-    latency = 0;
-
-    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_COHORTS; i++) {
-        served += cell[i].fallback_served;
-        failed += cell[i].fallback_failed;
-        left += cell[i].fallback_left;
-        latency += cell[i].fallback_latency_us;
-    }
+    ngx_http_async_upload_total_fallback(counts, &fallback);
 
     ngx_http_async_upload_json_object(w, "fallback");
-    ngx_http_async_upload_json_uint(w, "served", served);
-    ngx_http_async_upload_json_uint(w, "failed", failed);
-    ngx_http_async_upload_json_uint(w, "left", left);
-    ngx_http_async_upload_json_uint(w, "latency_sum_us", latency);
+    ngx_http_async_upload_json_uint(w, "served", fallback.served);
+    ngx_http_async_upload_json_uint(w, "failed", fallback.failed);
+    ngx_http_async_upload_json_uint(w, "left", fallback.left);
+    ngx_http_async_upload_json_uint(w, "latency_sum_us", fallback.latency_us);
     ngx_http_async_upload_json_end(w);
 }
 
 
 static void
 ngx_http_async_upload_render_slots(ngx_http_async_upload_json_t *w,
-    ngx_http_async_upload_zone_sh_t *sh, ngx_http_async_upload_slots_t *slots)
+    ngx_http_async_upload_slots_t *slots)
 {
-    uint64_t  now, tick;
-
     ngx_http_async_upload_json_object(w, "slots");
     ngx_http_async_upload_json_uint(w, "total", slots->slots);
     ngx_http_async_upload_json_uint(w, "used", slots->used);
     ngx_http_async_upload_json_uint(w, "alive", slots->alive);
     ngx_http_async_upload_json_bool(w, "overflow", slots->overflow);
     ngx_http_async_upload_json_end(w);
-
-    tick = ngx_http_async_upload_zone_load(&sh->tick);
-
-    if (tick == 0) {
-        ngx_http_async_upload_json_null(w, "last_tick_age_s");
-        return;
-    }
-
-    now = ngx_http_async_upload_zone_clock();
-
-    ngx_http_async_upload_json_ratio(w, "last_tick_age_s",
-                                     now > tick ? now - tick : 0, 1000000, 3);
-}
-
-
-static uint64_t
-ngx_http_async_upload_render_failures(ngx_http_async_upload_cell_sh_t *cell)
-{
-    uint64_t    n;
-    ngx_uint_t  i;
-
-    n = 0;
-
-    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_CLASSES; i++) {
-        n += cell->failure[i];
-    }
-
-    return n;
-}
-
-
-/* a cell is nothing but counters */
-
-static void
-ngx_http_async_upload_render_add(ngx_http_async_upload_cell_sh_t *sum,
-    ngx_http_async_upload_cell_sh_t *cell)
-{
-    uint64_t    *to, *from;
-    ngx_uint_t   i;
-
-    to = (uint64_t *) sum;
-    from = (uint64_t *) cell;
-
-    for (i = 0; i < sizeof(*cell) / sizeof(uint64_t); i++) {
-        to[i] += from[i];
-    }
 }

@@ -17,22 +17,21 @@
  */
 
 
-#include "ngx_http_async_upload.h"
+#include "ngx_http_async_upload_look.h"
 #include "ngx_http_async_upload_json.h"
-#include "ngx_http_async_upload_zone.h"
 
 
 /* Opens the document: versions, time and the object of the rollouts. */
 void ngx_http_async_upload_render_start(ngx_http_async_upload_json_t *w);
 
 /*
- * Writes one rollout, named, from one reading of its zone.
- *
- * Memory:  "counts" is the caller's and is overwritten.
+ * Writes one rollout, named, as "look" has seen it; with "plots", which may be
+ * NULL, also the history and the figures of the events.
  */
 void ngx_http_async_upload_render_rollout(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_rollout_t *rollout,
-    ngx_http_async_upload_counts_t *counts);
+    ngx_http_async_upload_look_t *look,
+    const ngx_http_async_upload_plots_t *plots);
 
 /* Closes what render_start opened. */
 void ngx_http_async_upload_render_end(ngx_http_async_upload_json_t *w);

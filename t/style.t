@@ -26,10 +26,11 @@ my @layers = (
     [qw(header)],
     [qw(bucket murmur hist stats ratio json name parse record recall)],
     [qw(guard zone slot file live)],
-    [qw(event journal measure saved state look change rollout command act follow
-       sample tick apply)],
-    [qw(decide attempt copy peer account variable render respond
-       setting status access param form drill control env)],
+    [qw(event journal measure total saved state look change rollout command act
+       follow sample tick apply)],
+    [qw(decide attempt copy peer account variable render progress history text
+       report criteria respond setting status access param form drill control
+       env)],
     [qw(conf setter fallback rules settle token)],
     [qw(module)],
 );
@@ -57,9 +58,12 @@ my %within = (
     conf => [qw(settle)],
     account => [qw(decide)],
     variable => [qw(decide account)],
-    status => [qw(render respond)],
+    status => [qw(render progress text report respond)],
     control => [qw(respond access param form drill)],
-    render => [qw(setting)],
+    render => [qw(setting progress history)],
+    text => [qw(progress history)],
+    report => [qw(progress criteria)],
+    criteria => [qw(progress)],
     setting => [qw(attempt)],
 );
 
