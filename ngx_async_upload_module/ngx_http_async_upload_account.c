@@ -144,9 +144,11 @@ ngx_http_async_upload_account_rule(ngx_http_async_upload_ctx_t *ctx)
 
     class = ctx->fallback ? ctx->masked_failure : ctx->failure;
 
+    /* what follows is not about this request alone */
+
     ngx_http_async_upload_act_failed(rollout, ctx->epoch,
                            class == NGX_HTTP_ASYNC_UPLOAD_NO_LIVE_PEER,
-                           ctx->request->connection->log);
+                           ngx_cycle->log);
 }
 
 
