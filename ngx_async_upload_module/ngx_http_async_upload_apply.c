@@ -133,7 +133,6 @@ ngx_http_async_upload_apply_past(ngx_http_async_upload_rollout_t *rollout,
         ngx_http_async_upload_state_take(other, word, state);
         ngx_http_async_upload_state_fill(sh, state,
                                          ngx_http_async_upload_zone_now());
-        sh->said = other->sh->said;
         sh->term = other->sh->term;
         sh->follows = other->sh->follows;
         sh->generation = other->sh->generation;
@@ -248,7 +247,6 @@ ngx_http_async_upload_apply_file(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_state_fill(sh, state,
                                      ngx_http_async_upload_zone_now());
 
-    sh->said = state->events;
     sh->term = state->term + 1;
     sh->generation = state->generation;
 

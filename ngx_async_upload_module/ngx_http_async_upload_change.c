@@ -400,7 +400,7 @@ static ngx_err_t
 ngx_http_async_upload_change_file(ngx_http_async_upload_rollout_t *rollout,
     uint64_t word, ngx_uint_t durable, ngx_log_t *log)
 {
-    uint64_t                          events;
+    uint64_t                          events, said;
     ngx_err_t                         err;
     ngx_http_async_upload_state_t    *state;
     ngx_http_async_upload_zone_sh_t  *sh;
@@ -412,6 +412,7 @@ ngx_http_async_upload_change_file(ngx_http_async_upload_rollout_t *rollout,
         return NGX_ENOMEM;
     }
 
+    said = ngx_http_async_upload_zone_load(&sh->said);
     events = ngx_http_async_upload_zone_load(&sh->events);
 
     ngx_http_async_upload_state_take(rollout, word, state);
@@ -438,6 +439,7 @@ ngx_http_async_upload_change_file(ngx_http_async_upload_rollout_t *rollout,
     sh->save_errno = 0;
     sh->saved_word = word;
     sh->saved_events = events;
+    sh->saved_said = said;
     sh->saved_us = ngx_http_async_upload_zone_clock();
 
     return 0;

@@ -84,7 +84,8 @@ ngx_http_async_upload_tick(ngx_http_async_upload_rollout_t *rollout,
 
     total = ngx_http_async_upload_tick_total(&look->counts);
 
-    if ((total != sh->saved_total || sh->save_errno)
+    if ((total != sh->saved_total || sh->said != sh->saved_said
+         || sh->save_errno)
         && ngx_http_async_upload_zone_clock() - sh->saved_us
            >= NGX_HTTP_ASYNC_UPLOAD_TICK_SAVE)
     {
@@ -112,7 +113,9 @@ ngx_http_async_upload_tick_last(ngx_http_async_upload_rollout_t *rollout,
 
     total = ngx_http_async_upload_tick_total(&look->counts);
 
-    if (total != rollout->sh->saved_total) {
+    if (total != rollout->sh->saved_total
+        || rollout->sh->said != rollout->sh->saved_said)
+    {
         ngx_http_async_upload_change_save(rollout, total, log);
     }
 }

@@ -371,6 +371,7 @@ struct ngx_http_async_upload_zone_sh_s {
     uint64_t                         saved_us;      /* monotonic; 0: never */
     uint64_t                         saved_word;    /* in the file */
     uint64_t                         saved_events;  /* in the file */
+    uint64_t                         saved_said;    /* of "said" */
     uint64_t                         saved_total;   /* uploads begun + done */
     uint64_t                         save_errno;    /* 0: the last was good */
     uint64_t                         file_inode;    /* as last followed */
