@@ -471,16 +471,17 @@ sub conserved {
 
 
 # AsyncUpload->start(http => TEXT, port => PORT, [workers => N], [main => TEXT],
-# [env => { NAME => VALUE }], [files => { PATH => TEXT }], [daemon => 1],
-# [clock => 1], [fails => 1]): an nginx of the test's own with this text in
-# "http", waited for until it accepts connections at PORT.  Its prefix, ->{dir},
-# is a new directory with these files; status and control are expected at
-# /async_upload/status and /async_upload/control of PORT.
+# [env => { NAME => VALUE }], [files => { PATH => TEXT }], [prepare => CODE],
+# [daemon => 1], [clock => 1], [fails => 1]): an nginx of the test's own with
+# this text in "http", waited for until it accepts connections at PORT.  Its
+# prefix, ->{dir}, is a new directory with these files; status and control are
+# expected at /async_upload/status and /async_upload/control of PORT.
 #
-# With "daemon" it is no child of the test, as nginx wants it for an upgrade of
-# its binary.  With "clock" it has the module that was built with a clock for
-# tests, see advance_clock.  With "fails" it is expected not to start: returns
-# its exit status and what it said.
+# "prepare" is called with the object before nginx is started.  With "daemon" it
+# is no child of the test, as nginx wants it for an upgrade of its binary.  With
+# "clock" it has the module that was built with a clock for tests, see
+# advance_clock.  With "fails" it is expected not to start: returns its exit
+# status and what it said.
 
 sub start {
     my ($class, %args) = @_;
@@ -507,6 +508,8 @@ sub start {
     }
 
     $self->configure(%args);
+
+    $args{prepare}->($self) if $args{prepare};
 
     if ($args{fails}) {
         my ($status, $output) = $self->run;
