@@ -7,9 +7,9 @@
 #include "ngx_http_async_upload_measure.h"
 
 
-/* digits of counts and times; of rates, of which a millionth is told apart */
+/* digits of counts and times, and of rates: 99.9999% is told from 100% */
 #define NGX_HTTP_ASYNC_UPLOAD_MEASURE_COUNT    15
-#define NGX_HTTP_ASYNC_UPLOAD_MEASURE_RATE     7
+#define NGX_HTTP_ASYNC_UPLOAD_MEASURE_RATE     9
 
 /* digits of latencies and of evidence, for people */
 #define NGX_HTTP_ASYNC_UPLOAD_MEASURE_LATENCY  3
@@ -459,10 +459,16 @@ ngx_http_async_upload_measure_markdown(ngx_http_async_upload_json_t *w,
     while (p < last) {
 
         s = p;
-        c = ngx_utf8_decode(&p, last - p);
 
-        if (c > 0x10ffff) {
-            p = (u_char *) s + 1;
+        if (*p < 0x80) {
+            c = *p++;
+
+        } else {
+            c = ngx_utf8_decode(&p, last - p);
+
+            if (c > 0x10ffff) {
+                p = (u_char *) s + 1;
+            }
         }
 
         /* also surrogates, and what turns the direction of text around */

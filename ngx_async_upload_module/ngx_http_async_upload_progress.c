@@ -272,7 +272,12 @@ ngx_http_async_upload_progress_memory(ngx_http_async_upload_rollout_t *rollout,
     }
 
     if (look->guard.memory_now == 0) {
-        *why = "not_readable";
+
+        /* those that have just started are not looked at yet */
+
+        *why = (rollout->slot && ngx_http_async_upload_zone_load(
+                                                    &rollout->slot->rss) == 0)
+               ? "not_readable" : "workers_too_young";
         return "unknown";
     }
 
