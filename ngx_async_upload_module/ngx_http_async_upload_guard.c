@@ -4,22 +4,22 @@
  */
 
 
-#include <math.h>
-#include <string.h>
-
 #include "ngx_http_async_upload_guard.h"
 #include "ngx_http_async_upload_ratio.h"
 
 
 /* points, in ppm, that async's losses may be above those of the reference */
-#define NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD     50000
-#define NGX_HTTP_ASYNC_UPLOAD_GUARD_GOOD    5000
+#define NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD    50000
 
 /* uploads that the rate of review's window must be made of */
-#define NGX_HTTP_ASYNC_UPLOAD_GUARD_LEAST   100
+#define NGX_HTTP_ASYNC_UPLOAD_GUARD_LEAST  100
 
 
 static int ngx_http_async_upload_guard_rollback(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision);
+static int ngx_http_async_upload_guard_broken(
     const ngx_http_async_upload_guard_conf_t *conf,
     const ngx_http_async_upload_guard_input_t *in,
     ngx_http_async_upload_guard_decision_t *decision);
@@ -49,21 +49,6 @@ static int ngx_http_async_upload_guard_proven(
 static int ngx_http_async_upload_guard_set(
     ngx_http_async_upload_guard_decision_t *decision,
     ngx_http_async_upload_guard_reason_e reason, double value, double limit);
-static void ngx_http_async_upload_guard_line(
-    ngx_http_async_upload_guard_line_t *line, int known, int open, double need,
-    double have);
-static void ngx_http_async_upload_guard_loss(
-    ngx_http_async_upload_guard_line_t *line, uint64_t lost,
-    uint64_t finished, uint64_t reference_lost, uint64_t reference_finished);
-static const ngx_http_async_upload_guard_loss_t *
-    ngx_http_async_upload_guard_reference(
-        const ngx_http_async_upload_guard_input_t *in);
-static double ngx_http_async_upload_guard_against(
-    const ngx_http_async_upload_guard_conf_t *conf,
-    const ngx_http_async_upload_guard_input_t *in);
-static int ngx_http_async_upload_guard_known(
-    const ngx_http_async_upload_guard_conf_t *conf,
-    const ngx_http_async_upload_guard_input_t *in);
 static int ngx_http_async_upload_guard_reached(uint64_t value, uint64_t limit);
 
 
@@ -113,23 +98,45 @@ const char  *ngx_http_async_upload_guard_names[] = {
 };
 
 
-const char  *ngx_http_async_upload_guard_lines[] = {
-    "soak",
-    "uploads",
-    "success",
-    "error",
-    "latency",
-    "rejected",
-    "aborted",
-    "evidence",
-    "proof"
+/* in the order of guard_reason_e */
+
+static const unsigned char  ngx_http_async_upload_guard_follows
+    [NGX_HTTP_ASYNC_UPLOAD_GUARD_REASONS] = {
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT,           /* none */
+
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* critical */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* memory */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* consecutive */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* no_live_peer */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* budget */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* literal_stage */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* literal_5min */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* evidence_success */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* evidence_error */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* rejected */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* aborted */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK,       /* unattended */
+
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* no_way_back */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* literal_success_30min */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* literal_latency */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* complaints */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* rejected_no_reference */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* aborted_no_reference */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* evidence_success_below_.. */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* evidence_error_above_gate */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* evidence_worse_than_.. */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* evidence_slower */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* evidence_missing_uploads */
+
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT,           /* few_uploads */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT,           /* pending_confirmation */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT,           /* slower_than_gate */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT,           /* gate_not_met */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT,           /* not_proven */
+
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ADVANCE         /* gate */
 };
-
-
-/* what losses are compared with where there is no reference: a rate of 0 */
-
-static const ngx_http_async_upload_guard_loss_t
-    ngx_http_async_upload_guard_nothing = { 1, 0, 0 };
 
 
 void
@@ -138,9 +145,7 @@ ngx_http_async_upload_guard_decide(
     const ngx_http_async_upload_guard_input_t *in,
     ngx_http_async_upload_guard_decision_t *decision)
 {
-    if (conf->rollback
-        && ngx_http_async_upload_guard_rollback(conf, in, decision))
-    {
+    if (ngx_http_async_upload_guard_rollback(conf, in, decision)) {
         return;
     }
 
@@ -162,92 +167,6 @@ ngx_http_async_upload_guard_decide(
 }
 
 
-int
-ngx_http_async_upload_guard_gate(const ngx_http_async_upload_guard_conf_t *conf,
-    const ngx_http_async_upload_guard_input_t *in,
-    ngx_http_async_upload_guard_line_t *lines)
-{
-    double                                     against;
-    unsigned                                   i;
-    const ngx_http_async_upload_guard_loss_t  *ref;
-    const ngx_http_async_upload_guard_rate_t  *rate;
-
-    memset(lines, 0, NGX_HTTP_ASYNC_UPLOAD_GUARD_GATES
-                     * sizeof(ngx_http_async_upload_guard_line_t));
-
-    if (!conf->gates) {
-        return 0;
-    }
-
-    rate = &in->stage;
-    ref = ngx_http_async_upload_guard_reference(in);
-
-    if (conf->soak_ms != 0) {
-        ngx_http_async_upload_guard_line(
-            &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_SOAK], 1,
-            in->stage_ms >= conf->soak_ms, (double) conf->soak_ms,
-            (double) in->stage_ms);
-    }
-
-    ngx_http_async_upload_guard_line(
-        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_UPLOADS], 1,
-        rate->uploads >= conf->min_uploads, (double) conf->min_uploads,
-        (double) rate->uploads);
-
-    ngx_http_async_upload_guard_line(
-        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_SUCCESS], rate->uploads != 0,
-        !ngx_http_async_upload_ratio_below(rate->success, rate->uploads,
-                                           conf->gate_success),
-        conf->gate_success,
-        ngx_http_async_upload_ratio_ppm(rate->success, rate->uploads));
-
-    ngx_http_async_upload_guard_line(
-        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_ERROR], rate->uploads != 0,
-        !ngx_http_async_upload_ratio_above(rate->failure, rate->uploads,
-                                           conf->gate_error),
-        conf->gate_error,
-        ngx_http_async_upload_ratio_ppm(rate->failure, rate->uploads));
-
-    if (conf->gate_latency > 0) {
-        ngx_http_async_upload_guard_line(
-            &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_LATENCY],
-            ngx_http_async_upload_guard_known(conf, in),
-            in->latency <= conf->gate_latency, conf->gate_latency,
-            in->latency);
-    }
-
-    ngx_http_async_upload_guard_loss(
-        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_REJECTED], in->async.rejected,
-        in->async.finished, ref->rejected, ref->finished);
-
-    ngx_http_async_upload_guard_loss(
-        &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_ABORTED], in->async.aborted,
-        in->async.finished, ref->aborted, ref->finished);
-
-    if (conf->sequential) {
-        against = ngx_http_async_upload_guard_against(conf, in);
-
-        ngx_http_async_upload_guard_line(
-            &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_EVIDENCE], 1,
-            against < conf->evidence, conf->evidence, against);
-    }
-
-    if (conf->sequential && conf->proof > 0) {
-        ngx_http_async_upload_guard_line(
-            &lines[NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE_PROOF], 1,
-            in->proof >= conf->proof, conf->proof, in->proof);
-    }
-
-    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_GUARD_GATES; i++) {
-        if (lines[i].on && !lines[i].open) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
 /* returns 1 if it has decided */
 
 static int
@@ -262,32 +181,20 @@ ngx_http_async_upload_guard_rollback(
                    (double) in->critical, 1);
     }
 
-    if (conf->memory > 0 && in->memory >= conf->memory) {
-        return ngx_http_async_upload_guard_set(decision,
-                   NGX_HTTP_ASYNC_UPLOAD_GUARD_MEMORY,
-                   in->memory, conf->memory);
-    }
-
-    if (ngx_http_async_upload_guard_reached(in->run, conf->run)
-        && (!conf->sequential || in->run_ms >= conf->confirm_ms))
+    if (conf->rollback
+        && ngx_http_async_upload_guard_broken(conf, in, decision))
     {
-        return ngx_http_async_upload_guard_set(decision,
-                   NGX_HTTP_ASYNC_UPLOAD_GUARD_RUN,
-                   (double) in->run, (double) conf->run);
-    }
-
-    if (ngx_http_async_upload_guard_reached(in->turned, conf->min_turned)
-        && in->turned_ms >= conf->confirm_ms)
-    {
-        return ngx_http_async_upload_guard_set(decision,
-                   NGX_HTTP_ASYNC_UPLOAD_GUARD_NO_LIVE_PEER,
-                   (double) in->turned_ms, (double) conf->confirm_ms);
+        return 1;
     }
 
     if (ngx_http_async_upload_guard_reached(in->failures, conf->budget)) {
         return ngx_http_async_upload_guard_set(decision,
                    NGX_HTTP_ASYNC_UPLOAD_GUARD_BUDGET,
                    (double) in->failures, (double) conf->budget);
+    }
+
+    if (!conf->rollback) {
+        return 0;
     }
 
     if (ngx_http_async_upload_guard_rates(conf, &in->stage,
@@ -318,11 +225,44 @@ ngx_http_async_upload_guard_rollback(
                    conf->rb_error);
     }
 
-    return ngx_http_async_upload_guard_reference(in)
-           != &ngx_http_async_upload_guard_nothing
+    return ngx_http_async_upload_facts_compared(in)
            && ngx_http_async_upload_guard_losses(conf, in,
                   NGX_HTTP_ASYNC_UPLOAD_GUARD_REJECTED,
                   NGX_HTTP_ASYNC_UPLOAD_GUARD_ABORTED, decision);
+}
+
+
+/* what needs no rate; returns 1 if it has decided */
+
+static int
+ngx_http_async_upload_guard_broken(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_decision_t *decision)
+{
+    if (conf->memory > 0 && in->memory >= conf->memory) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_MEMORY,
+                   in->memory, conf->memory);
+    }
+
+    if (ngx_http_async_upload_guard_reached(in->run, conf->run)
+        && (!conf->sequential || in->run_ms >= conf->confirm_ms))
+    {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_RUN,
+                   (double) in->run, (double) conf->run);
+    }
+
+    if (ngx_http_async_upload_guard_reached(in->turned, conf->min_turned)
+        && in->turned_ms >= conf->confirm_ms)
+    {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_NO_LIVE_PEER,
+                   (double) in->turned_ms, (double) conf->confirm_ms);
+    }
+
+    return 0;
 }
 
 
@@ -351,7 +291,7 @@ ngx_http_async_upload_guard_review(
     }
 
     if (conf->rv_latency > 0
-        && ngx_http_async_upload_guard_known(conf, in)
+        && ngx_http_async_upload_facts_timed(conf, in)
         && in->latency > conf->rv_latency
         && in->slow_ms >= conf->rv_latency_ms)
     {
@@ -367,8 +307,7 @@ ngx_http_async_upload_guard_review(
                    (double) in->complaints, (double) conf->complaints);
     }
 
-    if (ngx_http_async_upload_guard_reference(in)
-        == &ngx_http_async_upload_guard_nothing
+    if (!ngx_http_async_upload_facts_compared(in)
         && ngx_http_async_upload_guard_losses(conf, in,
                NGX_HTTP_ASYNC_UPLOAD_GUARD_REJECTED_BLIND,
                NGX_HTTP_ASYNC_UPLOAD_GUARD_ABORTED_BLIND, decision))
@@ -398,7 +337,7 @@ ngx_http_async_upload_guard_wait(
                    NGX_HTTP_ASYNC_UPLOAD_GUARD_NONE, 0, 0);
     }
 
-    if (ngx_http_async_upload_guard_gate(conf, in, lines)) {
+    if (ngx_http_async_upload_gate_open(conf, in, lines)) {
         return ngx_http_async_upload_guard_set(decision,
                    NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE,
                    (double) in->stage.uploads, (double) conf->min_uploads);
@@ -499,7 +438,7 @@ ngx_http_async_upload_guard_losses(
     const ngx_http_async_upload_guard_loss_t  *async, *ref;
 
     async = &in->async;
-    ref = ngx_http_async_upload_guard_reference(in);
+    ref = ngx_http_async_upload_facts_reference(in);
 
     if (async->finished < conf->rb_min_uploads) {
         return 0;
@@ -580,102 +519,18 @@ ngx_http_async_upload_guard_proven(
 }
 
 
-/* the verdict follows from where the reason stands */
-
 static int
 ngx_http_async_upload_guard_set(
     ngx_http_async_upload_guard_decision_t *decision,
     ngx_http_async_upload_guard_reason_e reason, double value, double limit)
 {
+    decision->verdict = (ngx_http_async_upload_guard_verdict_e)
+                        ngx_http_async_upload_guard_follows[reason];
     decision->reason = reason;
     decision->value = value;
     decision->limit = limit;
 
-    if (reason == NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE) {
-        decision->verdict = NGX_HTTP_ASYNC_UPLOAD_GUARD_ADVANCE;
-
-    } else if (reason >= NGX_HTTP_ASYNC_UPLOAD_GUARD_FEW
-               || reason == NGX_HTTP_ASYNC_UPLOAD_GUARD_NONE)
-    {
-        decision->verdict = NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT;
-
-    } else if (reason >= NGX_HTTP_ASYNC_UPLOAD_GUARD_NO_WAY_BACK) {
-        decision->verdict = NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW;
-
-    } else {
-        decision->verdict = NGX_HTTP_ASYNC_UPLOAD_GUARD_ROLLBACK;
-    }
-
     return 1;
-}
-
-
-static void
-ngx_http_async_upload_guard_line(ngx_http_async_upload_guard_line_t *line,
-    int known, int open, double need, double have)
-{
-    line->on = 1;
-    line->known = known;
-    line->open = known && open;
-    line->need = need;
-    line->have = known ? have : 0;
-}
-
-
-static void
-ngx_http_async_upload_guard_loss(ngx_http_async_upload_guard_line_t *line,
-    uint64_t lost, uint64_t finished, uint64_t reference_lost,
-    uint64_t reference_finished)
-{
-    ngx_http_async_upload_guard_line(line, finished != 0,
-        !ngx_http_async_upload_ratio_points(lost, finished, reference_lost,
-            reference_finished, NGX_HTTP_ASYNC_UPLOAD_GUARD_GOOD),
-        NGX_HTTP_ASYNC_UPLOAD_GUARD_GOOD,
-        ngx_http_async_upload_ratio_ppm(lost, finished)
-        - ngx_http_async_upload_ratio_ppm(reference_lost,
-                                          reference_finished));
-}
-
-
-static const ngx_http_async_upload_guard_loss_t *
-ngx_http_async_upload_guard_reference(
-    const ngx_http_async_upload_guard_input_t *in)
-{
-    return (in->reference && in->sync.finished != 0)
-           ? &in->sync : &ngx_http_async_upload_guard_nothing;
-}
-
-
-/* the most evidence against async; a verdict implies that it is proof */
-
-static double
-ngx_http_async_upload_guard_against(
-    const ngx_http_async_upload_guard_conf_t *conf,
-    const ngx_http_async_upload_guard_input_t *in)
-{
-    double  most;
-
-    most = fmax(fmax(in->worse, in->slower),
-                fmax(in->missing, in->gate_slower));
-
-    if (in->success_verdict != NGX_HTTP_ASYNC_UPLOAD_STATS_NONE
-        || in->error_verdict != NGX_HTTP_ASYNC_UPLOAD_STATS_NONE)
-    {
-        most = fmax(most, conf->evidence);
-    }
-
-    return most;
-}
-
-
-/* is the ratio of latencies known? */
-
-static int
-ngx_http_async_upload_guard_known(
-    const ngx_http_async_upload_guard_conf_t *conf,
-    const ngx_http_async_upload_guard_input_t *in)
-{
-    return in->latency > 0 && in->latency_n >= conf->min_latency;
 }
 
 

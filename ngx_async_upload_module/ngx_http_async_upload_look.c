@@ -125,8 +125,8 @@ ngx_http_async_upload_look_take(ngx_http_async_upload_rollout_t *rollout,
 void
 ngx_http_async_upload_look_again(ngx_http_async_upload_look_t *look)
 {
-    look->open = ngx_http_async_upload_guard_gate(&look->conf, &look->in,
-                                                  look->gate);
+    look->open = ngx_http_async_upload_gate_open(&look->conf, &look->in,
+                                                 look->gate);
 
     ngx_http_async_upload_guard_decide(&look->conf, &look->in,
                                        &look->decision);

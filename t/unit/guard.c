@@ -637,11 +637,9 @@ test_off(void)
             good &= (d.reason == G(NOT_MET));
             break;
 
-        case G(CRITICAL):
         case G(MEMORY):
         case G(RUN):
         case G(NO_LIVE_PEER):
-        case G(BUDGET):
         case G(WINDOW):
             good &= (d.reason == G(GATE));
             break;
@@ -653,12 +651,22 @@ test_off(void)
         conf.review = 0;
         d = decision();
 
-        none &= (d.verdict == G(WAIT) || d.verdict == G(ADVANCE)
-                 || d.reason == G(UNATTENDED));
+        switch (faults[i].reason) {
+
+        case G(CRITICAL):
+        case G(BUDGET):
+        case G(UNATTENDED):
+            none &= (d.verdict == G(ROLLBACK));
+            break;
+
+        default:
+            none &= (d.verdict == G(WAIT) || d.verdict == G(ADVANCE));
+        }
     }
 
-    tap_ok(good, "without rollback nothing rolls back, but that nobody came");
-    tap_ok(none, "without rollback and review a rollout waits or advances");
+    tap_ok(good, "without rollback none of its rules rolls back");
+    tap_ok(none, "without rollback and review a rollout waits or advances, but "
+           "for a critical error, a budget spent, and nobody who came");
 
     good = 1;
 
@@ -1291,7 +1299,7 @@ line_is(unsigned i, int open, double need, double have)
 
     memset(lines, 0xff, sizeof(lines));
 
-    gate = ngx_http_async_upload_guard_gate(&conf, &in, lines);
+    gate = ngx_http_async_upload_gate_open(&conf, &in, lines);
     all = 1;
 
     for (k = 0; k < LINES; k++) {
@@ -1335,7 +1343,7 @@ line_unknown(unsigned i)
 {
     line_t  lines[LINES];
 
-    return !ngx_http_async_upload_guard_gate(&conf, &in, lines)
+    return !ngx_http_async_upload_gate_open(&conf, &in, lines)
            && lines[i].on && !lines[i].known && !lines[i].open
            && lines[i].have == 0 && !advances();
 }
@@ -1346,7 +1354,7 @@ line_off(unsigned i)
 {
     line_t  lines[LINES];
 
-    return ngx_http_async_upload_guard_gate(&conf, &in, lines)
+    return ngx_http_async_upload_gate_open(&conf, &in, lines)
            && !lines[i].on && !lines[i].open && !lines[i].known
            && lines[i].need == 0 && lines[i].have == 0;
 }
@@ -1529,7 +1537,7 @@ test_gate(void)
         faults[i].handler();
         conf.gates = 0;
         memset(lines, 0xff, sizeof(lines));
-        good &= !ngx_http_async_upload_guard_gate(&conf, &in, lines);
+        good &= !ngx_http_async_upload_gate_open(&conf, &in, lines);
 
         for (k = 0; k < LINES; k++) {
             good &= !lines[k].on && !lines[k].open;
@@ -1584,9 +1592,9 @@ test_monotone(void)
             /* who advances has an open gate */
 
             good &= (d.verdict != G(ADVANCE)
-                     || ngx_http_async_upload_guard_gate(&conf, &in, lines));
+                     || ngx_http_async_upload_gate_open(&conf, &in, lines));
             good &= (d.verdict != G(WAIT)
-                     || !ngx_http_async_upload_guard_gate(&conf, &in, lines));
+                     || !ngx_http_async_upload_gate_open(&conf, &in, lines));
         }
     }
 
