@@ -61,7 +61,7 @@ END
 }
 
 
-sub command {
+sub command_line {
     my ($self, @args) = @_;
 
     # a script may start nginx, so children are followed over exec
@@ -69,7 +69,7 @@ sub command {
     return ('valgrind', '--tool=callgrind', '-q', '--trace-children=yes',
             '--dump-line=no', '--dump-before=ngx_reopen_files',
             "--callgrind-out-file=$self->{dir}/profile",
-            $self->SUPER::command(@args));
+            $self->SUPER::command_line(@args));
 }
 
 
