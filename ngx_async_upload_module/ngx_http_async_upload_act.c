@@ -73,8 +73,8 @@ ngx_http_async_upload_act(ngx_http_async_upload_rollout_t *rollout,
     if (ngx_http_async_upload_zone_share(&now)
         > ngx_http_async_upload_zone_share(&look->word))
     {
-        err = ngx_http_async_upload_change_plan(rollout, &now, log);
-
+        err = ngx_http_async_upload_change_plan(rollout, &look->word, &now,
+                                                log);
         if (err) {
             return;
         }

@@ -222,6 +222,7 @@ ngx_http_async_upload_change_take_locked(
 
 ngx_err_t
 ngx_http_async_upload_change_plan(ngx_http_async_upload_rollout_t *rollout,
+    const ngx_http_async_upload_word_t *old,
     const ngx_http_async_upload_word_t *word, ngx_log_t *log)
 {
     ngx_err_t                         err;
@@ -240,8 +241,20 @@ ngx_http_async_upload_change_plan(ngx_http_async_upload_rollout_t *rollout,
         return NGX_EBUSY;
     }
 
-    err = ngx_http_async_upload_change_file(rollout,
+    /*
+     * Whoever changes the word from now on writes the file once this is done;
+     * who has done so before may have announced it.
+     */
+
+    if (ngx_http_async_upload_zone_load(&sh->word)
+        == ngx_http_async_upload_zone_pack(old))
+    {
+        err = ngx_http_async_upload_change_file(rollout,
                                ngx_http_async_upload_zone_pack(word), 1, log);
+
+    } else {
+        err = NGX_EAGAIN;
+    }
 
     ngx_http_async_upload_change_done(sh);
 
@@ -264,8 +277,8 @@ ngx_http_async_upload_change_settle(ngx_http_async_upload_rollout_t *rollout,
 
     for ( ;; ) {
 
-        word = ngx_http_async_upload_zone_load(&sh->word);
         events = ngx_http_async_upload_zone_load(&sh->events);
+        word = ngx_http_async_upload_zone_load(&sh->word);
 
         if (ngx_http_async_upload_zone_load(&sh->said) == events
             && (rollout->state_off || sh->save_errno
@@ -277,6 +290,14 @@ ngx_http_async_upload_change_settle(ngx_http_async_upload_rollout_t *rollout,
         if (ngx_http_async_upload_change_write(rollout, wait) != NGX_OK) {
             return NGX_AGAIN;
         }
+
+        /*
+         * What has been announced meanwhile must not be written over, and no
+         * event be said before the word that it goes with is in the file.
+         */
+
+        events = ngx_http_async_upload_zone_load(&sh->events);
+        word = ngx_http_async_upload_zone_load(&sh->word);
 
         if (!rollout->state_off
             && (sh->saved_word != word || sh->saved_events != events))
@@ -400,7 +421,7 @@ static ngx_err_t
 ngx_http_async_upload_change_file(ngx_http_async_upload_rollout_t *rollout,
     uint64_t word, ngx_uint_t durable, ngx_log_t *log)
 {
-    uint64_t                          events, said;
+    uint64_t                          events, said, saved;
     ngx_err_t                         err;
     ngx_http_async_upload_state_t    *state;
     ngx_http_async_upload_zone_sh_t  *sh;
@@ -417,6 +438,11 @@ ngx_http_async_upload_change_file(ngx_http_async_upload_rollout_t *rollout,
 
     ngx_http_async_upload_state_take(rollout, word, state);
 
+    /* if this process is killed, nobody knows what is in the file */
+
+    saved = sh->saved_word;
+    __atomic_store_n(&sh->saved_word, 0, __ATOMIC_RELEASE);
+
     err = ngx_http_async_upload_state_write(rollout, state, durable, log);
 
     if (err) {
@@ -426,6 +452,7 @@ ngx_http_async_upload_change_file(ngx_http_async_upload_rollout_t *rollout,
                           "\"%V\"", &rollout->name, &rollout->state);
         }
 
+        sh->saved_word = saved;
         sh->save_errno = err;
         return err;
     }

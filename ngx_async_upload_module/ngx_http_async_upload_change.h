@@ -44,12 +44,15 @@ ngx_int_t ngx_http_async_upload_change_word(
     ngx_http_async_upload_change_pt more, void *data);
 
 /*
- * Writes the state file with "word" for the state word, before it is that.
+ * Writes the state file with "word" for the state word, which is "old", before
+ * it is that.
  *
- * Returns: 0, or the errno of what failed; 0 where there is no file.
+ * Returns: 0, or the errno of what failed; 0 where there is no file; NGX_EAGAIN
+ *          if the state word is not "old" any more, then nothing is written.
  */
 ngx_err_t ngx_http_async_upload_change_plan(
     ngx_http_async_upload_rollout_t *rollout,
+    const ngx_http_async_upload_word_t *old,
     const ngx_http_async_upload_word_t *word, ngx_log_t *log);
 
 /*

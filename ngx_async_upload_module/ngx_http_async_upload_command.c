@@ -167,7 +167,11 @@ ngx_http_async_upload_command_try(ngx_http_async_upload_doing_t *d,
     if (ngx_http_async_upload_zone_share(&d->now)
         > ngx_http_async_upload_zone_share(&look->word))
     {
-        err = ngx_http_async_upload_change_plan(rollout, &d->now, log);
+        err = ngx_http_async_upload_change_plan(rollout, &look->word, &d->now,
+                                                log);
+        if (err == NGX_EAGAIN) {
+            return NGX_AGAIN;
+        }
 
         if (err) {
             return ngx_http_async_upload_rollout_refuse(d->answer,
