@@ -117,7 +117,9 @@ sub settles {
 
     is($rollout->{state}, $on eq 'on' ? 'running' : 'off',
         "$title: the state");
-    is($rollout->{share_bp}, $bp, "$title: the share in force");
+    is($rollout->{share_bp}, $on eq 'on' ? $bp : 0,
+        "$title: the share in force");
+    is($rollout->{share_kept_bp}, $bp, "$title: the share of an enabled one");
 
     $nginx->stop;
 }
@@ -367,7 +369,7 @@ kill 'HUP', $nginx->{pid};
 
 ok(wait_for {
     slurp("$nginx->{dir}/logs/error.log")
-        =~ /"uploads": running, 2500 -> off, 2500 bp, by config$/m;
+        =~ /"uploads": config 2500 -> 0 bp, by config, /;
 }, 'the share outlasts a reload of a single process');
 
 $nginx->stop;
