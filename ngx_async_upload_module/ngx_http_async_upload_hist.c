@@ -5,6 +5,7 @@
 
 
 #include <math.h>
+#include <string.h>
 #include <stddef.h>
 
 #include "ngx_http_async_upload_hist.h"
@@ -80,6 +81,12 @@ ngx_http_async_upload_hist_merge(ngx_http_async_upload_hist_t *dst,
             continue;
         }
 
+        /* what is in an octave that is not used means nothing */
+
+        if (!(dst->octaves >> n & 1)) {
+            memset(&dst->count[n << 5], 0, 32 * sizeof(uint64_t));
+        }
+
         for (i = n << 5; i < (n + 1) << 5; i++) {
             dst->count[i] += __atomic_load_n(&src->count[i],
                                              __ATOMIC_ACQUIRE);
@@ -97,6 +104,15 @@ ngx_http_async_upload_hist_merge(ngx_http_async_upload_hist_t *dst,
     if (max > dst->max_us) {
         dst->max_us = max;
     }
+}
+
+
+void
+ngx_http_async_upload_hist_copy(ngx_http_async_upload_hist_t *dst,
+    const ngx_http_async_upload_hist_t *src)
+{
+    ngx_http_async_upload_hist_clear(dst);
+    ngx_http_async_upload_hist_merge(dst, src);
 }
 
 

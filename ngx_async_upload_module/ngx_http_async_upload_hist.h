@@ -30,7 +30,11 @@
 #define NGX_HTTP_ASYNC_UPLOAD_HIST_MAX_US   UINT64_C(0xffffffff)
 
 
-/* all zeroes is an empty histogram; may lie in shared memory */
+/*
+ * All zeroes is an empty histogram; so is one without octaves, whatever its
+ * counts: those of an octave that is not used mean nothing.  May lie in shared
+ * memory.
+ */
 
 typedef struct {
     uint64_t  count[NGX_HTTP_ASYNC_UPLOAD_HIST_BUCKETS];
@@ -130,6 +134,26 @@ void ngx_http_async_upload_hist_add_shared(ngx_http_async_upload_hist_t *h,
  * Locks:   none.
  */
 void ngx_http_async_upload_hist_merge(ngx_http_async_upload_hist_t *dst,
+    const ngx_http_async_upload_hist_t *src);
+
+/*
+ * Empties a histogram.
+ *
+ * Context: any process; "h" is private to the caller, or locked.
+ */
+static inline void
+ngx_http_async_upload_hist_clear(ngx_http_async_upload_hist_t *h)
+{
+    h->octaves = 0;
+    h->sum_us = 0;
+    h->max_us = 0;
+}
+
+/*
+ * Makes "dst", whatever it holds, a copy of "src", as if it was empty and
+ * merged with it: the cost is that of the octaves that are used.
+ */
+void ngx_http_async_upload_hist_copy(ngx_http_async_upload_hist_t *dst,
     const ngx_http_async_upload_hist_t *src);
 
 /*

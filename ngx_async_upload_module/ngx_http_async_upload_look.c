@@ -19,9 +19,11 @@
 #define NGX_HTTP_ASYNC_UPLOAD_LOOK_TURNED 3
 
 
-static void ngx_http_async_upload_look_copy(
-    ngx_http_async_upload_zone_sh_t *sh, const void *from, void *to,
-    size_t size);
+static void ngx_http_async_upload_look_guard(
+    ngx_http_async_upload_zone_sh_t *sh,
+    ngx_http_async_upload_guard_sh_t *guard);
+static ngx_uint_t ngx_http_async_upload_look_same(
+    ngx_http_async_upload_zone_sh_t *sh, uint64_t before);
 static void ngx_http_async_upload_look_conf(
     ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_t *look);
@@ -62,8 +64,7 @@ ngx_http_async_upload_look_take(ngx_http_async_upload_rollout_t *rollout,
 
     sh = rollout->sh;
 
-    ngx_http_async_upload_look_copy(sh, &sh->guard, &look->guard,
-                                    sizeof(look->guard));
+    ngx_http_async_upload_look_guard(sh, &look->guard);
 
     look->now = ngx_http_async_upload_zone_now();
 
@@ -93,12 +94,14 @@ ngx_http_async_upload_look_take(ngx_http_async_upload_rollout_t *rollout,
         look->guard.watch.dry = 0;
 
         for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_ARMS; i++) {
-            look->guard.watch.latency[i] = look->counts.latency[i];
+            ngx_http_async_upload_hist_copy(&look->guard.watch.latency[i],
+                                            &look->counts.latency[i]);
         }
     }
 
     for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_ARMS; i++) {
-        look->latency[i] = look->counts.latency[i];
+        ngx_http_async_upload_hist_copy(&look->latency[i],
+                                        &look->counts.latency[i]);
         ngx_http_async_upload_hist_subtract(&look->latency[i],
                                             &look->guard.watch.latency[i]);
     }
@@ -108,7 +111,10 @@ ngx_http_async_upload_look_take(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_conf(rollout, look);
 
     if (look->guard.baseline.frozen) {
-        look->baseline = look->guard.baseline;
+        ngx_memcpy(&look->baseline, &look->guard.baseline,
+                   offsetof(ngx_http_async_upload_baseline_t, latency));
+        ngx_http_async_upload_hist_copy(&look->baseline.latency,
+                                        &look->guard.baseline.latency);
 
     } else {
         ngx_http_async_upload_look_rolling(rollout, look, &look->baseline);
@@ -137,39 +143,88 @@ void
 ngx_http_async_upload_look_plots(ngx_http_async_upload_zone_sh_t *sh,
     ngx_http_async_upload_plots_t *plots)
 {
-    ngx_http_async_upload_look_copy(sh, &sh->plots, plots,
-                                    sizeof(ngx_http_async_upload_plots_t));
-}
-
-
-/*
- * What the tick publishes, without its lock.  A writer that was killed leaves
- * the sequence odd until the next tick: then the copy may be of two ticks.
- */
-
-static void
-ngx_http_async_upload_look_copy(ngx_http_async_upload_zone_sh_t *sh,
-    const void *from, void *to, size_t size)
-{
     uint64_t    before;
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_LOOK_TRIES; i++) {
-
         before = ngx_http_async_upload_zone_load(&sh->guard.sequence);
 
-        ngx_memcpy(to, from, size);
+        ngx_memcpy(plots, &sh->plots, sizeof(ngx_http_async_upload_plots_t));
 
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-
-        if (!(before & 1)
-            && ngx_http_async_upload_zone_load(&sh->guard.sequence) == before)
-        {
+        if (ngx_http_async_upload_look_same(sh, before)) {
             return;
         }
-
-        ngx_cpu_pause();
     }
+}
+
+
+/*
+ * What the tick publishes, without its lock: all but the histograms as it is,
+ * of those what they hold.
+ */
+
+static void
+ngx_http_async_upload_look_guard(ngx_http_async_upload_zone_sh_t *sh,
+    ngx_http_async_upload_guard_sh_t *guard)
+{
+    size_t                                   marks, rest;
+    uint64_t                                 before;
+    ngx_uint_t                               i, k;
+    const ngx_http_async_upload_guard_sh_t  *from;
+
+    from = &sh->guard;
+
+    marks = offsetof(ngx_http_async_upload_guard_sh_t, baseline.latency)
+            - offsetof(ngx_http_async_upload_guard_sh_t, watch.rollback);
+    rest = sizeof(ngx_http_async_upload_guard_sh_t)
+           - offsetof(ngx_http_async_upload_guard_sh_t, memory);
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_LOOK_TRIES; i++) {
+
+        before = ngx_http_async_upload_zone_load(&from->sequence);
+
+        ngx_memcpy(guard, from, offsetof(ngx_http_async_upload_guard_sh_t,
+                                         watch.latency));
+
+        for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_ARMS; k++) {
+            ngx_http_async_upload_hist_copy(&guard->watch.latency[k],
+                                            &from->watch.latency[k]);
+        }
+
+        ngx_memcpy(&guard->watch.rollback, &from->watch.rollback, marks);
+
+        ngx_http_async_upload_hist_copy(&guard->baseline.latency,
+                                        &from->baseline.latency);
+
+        ngx_memcpy(&guard->memory, &from->memory, rest);
+
+        if (ngx_http_async_upload_look_same(sh, before)) {
+            return;
+        }
+    }
+}
+
+
+/*
+ * Whether nobody has written since.  A writer that was killed leaves the
+ * sequence odd until the next tick: then a copy may be of two ticks.
+ */
+
+static ngx_uint_t
+ngx_http_async_upload_look_same(ngx_http_async_upload_zone_sh_t *sh,
+    uint64_t before)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+
+    if (!(before & 1)
+        && ngx_http_async_upload_zone_load(&sh->guard.sequence) == before)
+    {
+        return 1;
+    }
+
+    ngx_cpu_pause();
+
+    return 0;
 }
 
 
@@ -372,7 +427,8 @@ ngx_http_async_upload_look_rolling(ngx_http_async_upload_rollout_t *rollout,
     b->frozen = 0;
     b->time_ms = 0;
     b->span_ms = 0;
-    b->latency = look->counts.latency[NGX_HTTP_ASYNC_UPLOAD_SYNC];
+    ngx_http_async_upload_hist_copy(&b->latency,
+                       &look->counts.latency[NGX_HTTP_ASYNC_UPLOAD_SYNC]);
 
     part = rollout->sh->parts.part;
     oldest = NULL;

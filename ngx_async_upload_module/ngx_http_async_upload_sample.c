@@ -273,7 +273,8 @@ ngx_http_async_upload_sample_part(ngx_http_async_upload_zone_sh_t *sh,
     ngx_http_async_upload_look_sync(look, &oldest->success, &oldest->failure,
                                     &oldest->rejected, &oldest->aborted);
 
-    oldest->latency = look->counts.latency[NGX_HTTP_ASYNC_UPLOAD_SYNC];
+    ngx_http_async_upload_hist_copy(&oldest->latency,
+                       &look->counts.latency[NGX_HTTP_ASYNC_UPLOAD_SYNC]);
 
     __atomic_store_n(&oldest->us, look->now, __ATOMIC_RELEASE);
 }
@@ -308,7 +309,7 @@ ngx_http_async_upload_sample_plot(ngx_http_async_upload_look_t *look,
 
         ngx_http_async_upload_look_arm(look, i, &success, &failure);
 
-        hist = look->counts.latency[i];
+        ngx_http_async_upload_hist_copy(&hist, &look->counts.latency[i]);
         ngx_http_async_upload_hist_subtract(&hist, &last[i].latency);
 
         total = ngx_http_async_upload_hist_total(&hist);
@@ -321,7 +322,8 @@ ngx_http_async_upload_sample_plot(ngx_http_async_upload_look_t *look,
 
         last[i].success = success;
         last[i].failure = failure;
-        last[i].latency = look->counts.latency[i];
+        ngx_http_async_upload_hist_copy(&last[i].latency,
+                                        &look->counts.latency[i]);
     }
 
     /* the first one would hold all that was counted before */

@@ -62,7 +62,13 @@ ngx_http_async_upload_state_take(ngx_http_async_upload_rollout_t *rollout,
     failures = ngx_http_async_upload_saved_failures(&state->counts);
 
     state->failures = (failures > guard->budget) ? failures - guard->budget : 0;
-    state->baseline = guard->baseline;
+    /* only what histograms hold is saved, and the rest is 0 by now */
+
+    ngx_memcpy(&state->baseline, &guard->baseline,
+               offsetof(ngx_http_async_upload_baseline_t, latency));
+    ngx_http_async_upload_hist_copy(&state->baseline.latency,
+                                    &guard->baseline.latency);
+
     state->drill_ms = guard->drill_ms;
     state->drill_took = guard->drill_took;
     state->drill_workers = guard->drill_workers;
@@ -76,13 +82,16 @@ ngx_http_async_upload_state_take(ngx_http_async_upload_rollout_t *rollout,
             state->review_ms = (now - guard->watch.review_us) / 1000;
         }
 
-        ngx_memcpy(state->since, guard->watch.latency, sizeof(state->since));
+    }
 
-    } else {
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_ARMS; i++) {
 
-        /* an observation that begins with this word */
+        /* or an observation that begins with this word */
 
-        ngx_memcpy(state->since, state->counts.latency, sizeof(state->since));
+        ngx_http_async_upload_hist_copy(&state->since[i],
+                                        (guard->watch.epoch == epoch)
+                                        ? &guard->watch.latency[i]
+                                        : &state->counts.latency[i]);
     }
 
     for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_HTTP_STATUSES; i++) {

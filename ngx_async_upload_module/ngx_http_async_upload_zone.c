@@ -223,7 +223,12 @@ ngx_http_async_upload_zone_read(ngx_http_async_upload_zone_sh_t *sh,
     ngx_uint_t                        i, k;
     ngx_http_async_upload_slot_sh_t  *slot;
 
-    ngx_memzero(counts, sizeof(ngx_http_async_upload_counts_t));
+    ngx_memzero(counts->cell, sizeof(counts->cell));
+    ngx_memzero(counts->evidence.arm, sizeof(counts->evidence.arm));
+
+    for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_ARMS; k++) {
+        ngx_http_async_upload_hist_clear(&counts->latency[k]);
+    }
 
     slots->slots = sh->slots_n;
     slots->used = 0;
@@ -269,8 +274,9 @@ ngx_http_async_upload_zone_latency(ngx_http_async_upload_zone_sh_t *sh,
     ngx_uint_t                        i, k;
     ngx_http_async_upload_slot_sh_t  *slot;
 
-    ngx_memzero(latency, NGX_HTTP_ASYNC_UPLOAD_ARMS
-                         * sizeof(ngx_http_async_upload_hist_t));
+    for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_ARMS; k++) {
+        ngx_http_async_upload_hist_clear(&latency[k]);
+    }
 
     for (i = 0; i <= sh->slots_n + 1; i++) {
         slot = ngx_http_async_upload_zone_slot(sh, i);
