@@ -130,12 +130,16 @@ like($status->{generated}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d$/,
 for my $name (qw(uploads more)) {
     my $rollout = $status->{rollouts}{$name};
 
-    keys_are($rollout, $name, qw(state enabled share_bp share_actual_bp epoch
-        settings clients arms forced fallback slots last_tick_age_s));
+    keys_are($rollout, $name, qw(state enabled dry_run guard share_bp
+        share_kept_bp share_actual_bp epoch generation stage next settings
+        clients arms forced fallback last_decision observation window latency
+        baseline memory budget consecutive_failures signals last_drill
+        state_file last_tick_age_s slots events));
 
-    keys_are($rollout->{settings}, 'settings', map { "async_upload$_" } '',
-        qw(_enabled _rollout _key _missing _hash _methods _fallback _tries
-           _timeout _failure));
+    keys_are($rollout->{settings}, 'settings', 'state',
+        map { "async_upload$_" } '', qw(_enabled _rollout _key _missing _hash
+        _methods _fallback _tries _timeout _failure _stage _advance _rollback
+        _review _statistics _budget _dry_run _log));
 
     for (sort keys %{$rollout->{settings}}) {
         my $setting = $rollout->{settings}{$_};
@@ -217,8 +221,9 @@ $::Stubs . ::rollout('uploads', $::On, $::Key, 'async_upload_rollout 0.07%;',
 --- steps
 my $settings = nginx->status('uploads')->{settings};
 
-is($settings->{$_}{source}, 'nginx.conf', "$_: the source")
-    for sort keys %$settings;
+is($settings->{"async_upload_$_"}{source}, 'nginx.conf', "$_: the source")
+    for qw(enabled rollout key missing hash methods fallback tries timeout
+           failure);
 
 is($settings->{async_upload_rollout}{value_bp}, 7, 'the share');
 is($settings->{async_upload_missing}{value}, 'random', 'missing keys');
@@ -309,12 +314,15 @@ is(read_response($socket)->{status}, 405, 'with a body, too');
 
 
 
-=== TEST 7: only JSON is there
+=== TEST 7: JSON is one of three formats
 --- steps
 is(answered('GET', '?format=json')->{status}, 200, 'JSON');
 
-refused('GET', "?format=$_", 406, 'not_acceptable')
-    for 'html', 'prometheus', 'JSON', 'jso', 'jsonx', '';
+for my $format ('html', 'prometheus', 'JSON', 'jso', 'jsonx', '') {
+    like(refused('GET', "?format=$format", 406, 'not_acceptable')
+            ->{json}{description}, qr/\bjson, text or report$/,
+        "$format: it says which there are");
+}
 
 
 
@@ -567,7 +575,8 @@ keys_are($rollouts, 'rollouts', map { "rollout_$_" } 1 .. 30);
 for (1 .. 30) {
     my $rollout = $rollouts->{"rollout_$_"};
 
-    is($rollout->{share_bp}, $_ * 100, "rollout_$_: its share");
+    is($rollout->{share_bp}, 0, "rollout_$_: its share is 0, as it is off");
+    is($rollout->{share_kept_bp}, $_ * 100, "rollout_$_: its share is kept");
     is($rollout->{arms}{sync}{bytes}, $_, "rollout_$_: its bytes");
 }
 
