@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_async_upload_settle_share(ngx_conf_t *cf,
     ngx_uint_t stage);
 static ngx_int_t ngx_http_async_upload_settle_path(ngx_conf_t *cf,
     ngx_http_async_upload_rollout_t *rollout);
+static ngx_int_t ngx_http_async_upload_settle_bodies(ngx_conf_t *cf,
+    ngx_str_t *bodies);
 static u_char *ngx_http_async_upload_settle_percent(u_char *buf,
     ngx_uint_t ppm);
 
@@ -392,35 +394,19 @@ static ngx_int_t
 ngx_http_async_upload_settle_path(ngx_conf_t *cf,
     ngx_http_async_upload_rollout_t *rollout)
 {
-    u_char                    *p;
-    ngx_str_t                  bodies, *state;
-    ngx_path_t                *path;
-    ngx_http_core_loc_conf_t  *clcf;
+    u_char      *p;
+    ngx_str_t    bodies, *state;
+    ngx_path_t  *path;
 
     static u_char  dir[] = "async_upload";
 
-    /* the one of "http", which may be left to its default */
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->client_body_temp_path) {
-        bodies = clcf->client_body_temp_path->name;
-
-    } else {
-        ngx_str_set(&bodies, NGX_HTTP_CLIENT_TEMP_PATH);
-
-        if (ngx_conf_full_name(cf->cycle, &bodies, 0) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (bodies.data[bodies.len - 1] == '/') {
-            bodies.len--;
-        }
+    if (ngx_http_async_upload_settle_bodies(cf, &bodies) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    while (bodies.len && bodies.data[bodies.len - 1] != '/') {
+    do {
         bodies.len--;
-    }
+    } while (bodies.len && bodies.data[bodies.len - 1] != '/');
 
     path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
     if (path == NULL) {
@@ -455,6 +441,49 @@ ngx_http_async_upload_settle_path(ngx_conf_t *cf,
     state->len = p - state->data;
 
     return NGX_OK;
+}
+
+
+/*
+ * The client_body_temp_path of "http", or its default.  The core has given that
+ * to servers before this module's turn; it may not be that of the nginx which
+ * this module was configured with.
+ */
+
+static ngx_int_t
+ngx_http_async_upload_settle_bodies(ngx_conf_t *cf, ngx_str_t *bodies)
+{
+    ngx_uint_t                  i;
+    ngx_path_t                 *path;
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_core_srv_conf_t  **cscfp;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->client_body_temp_path) {
+        *bodies = clcf->client_body_temp_path->name;
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    cscfp = cmcf->servers.elts;
+
+    for (i = 0; i < cmcf->servers.nelts; i++) {
+        clcf = cscfp[i]->ctx->loc_conf[ngx_http_core_module.ctx_index];
+        path = clcf->client_body_temp_path;
+
+        /* no directive, no file that it stands in */
+
+        if (path && path->conf_file == NULL) {
+            *bodies = path->name;
+            return NGX_OK;
+        }
+    }
+
+    ngx_str_set(bodies, NGX_HTTP_CLIENT_TEMP_PATH);
+
+    return ngx_conf_full_name(cf->cycle, bodies, 0);
 }
 
 

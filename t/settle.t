@@ -44,6 +44,10 @@ END
     server {
         listen 127.0.0.1:$port;
 
+        # state files are beside those of "http"
+
+        client_body_temp_path logs/bodies;
+
         location /async_upload/status {
             async_upload_status;
         }
