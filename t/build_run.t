@@ -111,23 +111,37 @@ is($status, 1, 'a second demo at the same place is refused');
 like($said, qr/running already, with process id $demo/, 'which is told');
 
 
-# the file that the README tells to edit
+# the commands that it tells of, and the file
 
-spew("$dir/conf/rollout.conf",
-     "async_upload_enabled on; async_upload_rollout 100%;\n");
+for my $command (qw(enable advance?stage=4&force=1)) {
+    is(http_request($port, 'POST',
+                    "/async_upload/control/uploads/$command")->{status}, 200,
+       "it takes the command $command");
+}
+
+is(upload($port)->{status}, 202, 'which is followed');
+
+my $stages = slurp("$dir/conf/stages.conf");
+
+spew("$dir/conf/stages.conf", $stages =~ s/100%/90%/r);
 
 ($status, $said) = build('reload');
 
 is($status, 0, 'reload');
-wait_for { upload($port)->{status} == 202 } 'the flags to be in force';
+wait_for {
+    http_request($port, 'GET', '/async_upload/status')->{body}
+        =~ /"share_bp":9000,/;
+} 'the edited stage to be in force';
 
-spew("$dir/conf/rollout.conf", "async_upload_rollout 101%;\n");
+spew("$dir/conf/stages.conf", "async_upload_stage 101%;\n");
 
 ($status, $said) = build('reload');
 
 is($status, 1, 'a mistake is refused');
-like($said, qr/"101%".* in .*rollout\.conf:1/, 'and shown');
+like($said, qr/"101%".* in .*stages\.conf:1/, 'and shown');
 is(upload($port)->{status}, 202, 'the demo goes on');
+
+spew("$dir/conf/stages.conf", $stages);
 
 end('INT');
 is(http_request($port, 'GET', '/')->{status}, 0, 'nothing listens any more');
@@ -135,13 +149,14 @@ is(http_request($port, 'GET', '/')->{status}, 0, 'nothing listens any more');
 
 # a second start: the flags of the environment, another port, the same files
 
-unlink "$dir/conf/rollout.conf";
-
 my $other = free_port();
 
 is(run("--port=$other", '--enabled', '--rollout=100'), $other,
    'the port may be chosen');
 is(upload($other)->{status}, 202, 'the flags may come from the environment');
+
+like(http_request($other, 'GET', '/async_upload/status')->{body},
+     qr/"stage":null,/, 'then there are no stages');
 
 my $where = $answer->{headers}{location};
 

@@ -11,7 +11,7 @@ demo=$build/demo
 
 command_run() {
     local globals='daemon off; env LD_LIBRARY_PATH;' port='' ports=()
-    local arg conf fixed name shown option=''
+    local arg conf fixed name shown flags=stages.conf option=''
 
     for arg; do
         case $arg in
@@ -42,14 +42,31 @@ command_run() {
     ln -sf "$out/$module.so" "$demo/modules/$module.so"
     cp "$top/conf.d/metrics.conf" "$demo/conf/"
 
-    if [ ! -e "$demo/conf/rollout.conf" ]; then
-        cp "$top/conf.d/rollout.conf" "$demo/conf/"
-    fi
+    # what a person may have edited stays
 
-    # other ports where those of the file are in use
+    for fixed in stages.conf rollout.conf; do
+        [ -e "$demo/conf/$fixed" ] || cp "$top/conf.d/$fixed" "$demo/conf/"
+    done
+
+    if [ ! -e "$demo/conf/tokens" ]; then
+        (
+            umask 077
+            printf 'demo:%s\n' "$(od -An -N 16 -t x1 /dev/urandom | tr -d ' ')" \
+                >"$demo/conf/tokens"
+        )
+    fi
 
     conf=$demo/conf/nginx.conf
     cp "$top/conf.d/demo.conf" "$conf"
+
+    # a share of the environment has no effect on stages
+
+    if [ -n "${ASYNC_UPLOAD_ROLLOUT:-}" ]; then
+        flags=rollout.conf
+        sed -i "s/include  stages\.conf;/include  $flags;/" "$conf"
+    fi
+
+    # other ports where those of the file are in use
 
     for fixed in 8080 8081 8082; do
         if [ "$fixed" != 8080 ] || [ -z "$port" ]; then
@@ -92,14 +109,19 @@ Upload something, as different clients, and see where it went:
     curl -i -F file=@build.sh -H 'X-Client-ID: 2' $name/upload
     curl -i -T build.sh -H 'X-Client-ID: 3' $name/upload
 
-    curl -s $name/async_upload/status
+    curl -s $name/async_upload/status?format=text
     tail $shown/logs/async_upload_rollout/metrics.jsonl
 
-Turn it on: edit $shown/conf/rollout.conf, then
+Turn it on, and off again:
+
+    curl -X POST $name/async_upload/control/uploads/enable
+    curl -X POST $name/async_upload/control/uploads/rollback
+
+The rules are in $shown/conf/$flags; after an edit
 
     ./build.sh reload$option
 
-Ctrl-C stops it; what was uploaded stays.
+Ctrl-C stops it; what was uploaded stays, and so does the rollout's state.
 END
 
     if [ -z "$(PATH=$system_path type -P curl)" ]; then

@@ -2,70 +2,27 @@
 
 # Copyright (C) 2026 the ngx_http_async_upload_module authors
 
-# conf.d/demo.conf, as people copy it: both services keep what they were sent,
-# and the journal of conf.d/metrics.conf agrees with the status.
+# conf.d/demo.conf, as people copy it, with a share of conf.d/rollout.conf: both
+# services keep what they were sent, and the journal of conf.d/metrics.conf
+# agrees with the status.
 
 use strict;
 use warnings;
 
-use File::Copy qw(copy);
-use File::Path qw(make_path);
-use File::Temp qw(tempdir);
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use AsyncUpload;
+use Demo;
 use Digest::SHA qw(sha256_hex);
 use JSON::PP;
-use POSIX qw(WNOHANG);
 use Test::More;
 
 
-my $conf = "$FindBin::Bin/../conf.d";
-my $dir = tempdir('async_upload_XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my %port = map { $_ => free_port() } 8080, 8081, 8082;
+my $nginx = Demo->start(flags => 'rollout.conf');
 
-make_path(map { "$dir/$_" } qw(conf data/sync data/async modules temp
-                               logs/async_upload_rollout));
-
-symlink $ENV{TEST_NGINX_LOAD_MODULES},
-    "$dir/modules/ngx_http_async_upload_module.so";
-
-copy("$conf/$_", "$dir/conf/$_") for qw(metrics.conf rollout.conf);
-
-my $text = slurp("$conf/demo.conf");
-
-for (keys %port) {
-    like($text, qr/listen +127\.0\.0\.1:$_;/, "something listens on port $_");
-    $text =~ s/127\.0\.0\.1:$_\b/127.0.0.1:$port{$_}/g;
-}
-
-spew("$dir/conf/nginx.conf",
-     "daemon off;\n" . ($> == 0 ? "user root;\n" : '') . $text);
-
-
-# started
-
-my $nginx = bless { dir => $dir, port => $port{8080}, workers => 2 },
-                  'AsyncUpload';
-my $owner = $$;
-
-$nginx->{pid} = $nginx->spawn;
-
-END {
-    if (defined $owner && $$ == $owner && $nginx->{pid}) {
-        local $?;
-
-        kill 'KILL', $nginx->workers, $nginx->{pid};
-    }
-}
-
-wait_for {
-    waitpid($nginx->{pid}, WNOHANG) == 0
-        or die "nginx did not start:\n" . slurp("$dir/logs/stderr");
-
-    http_request($port{8080}, 'GET', '/async_upload/status')->{status} == 200;
-} 'the demo';
+my $dir = $nginx->{dir};
+my %port = %{$nginx->{ports}};
 
 my $rollout = $nginx->status('uploads');
 
@@ -201,8 +158,9 @@ for my $arm (qw(sync async)) {
 
 my $dead = free_port();
 
-spew("$dir/conf/nginx.conf", slurp("$dir/conf/nginx.conf")
-     =~ s/(upload_async \{\s+server +127\.0\.0\.1:)\d+/$1$dead/r);
+$nginx->edit('nginx.conf', sub {
+    s/(upload_async \{\s+server +127\.0\.0\.1:)\d+/$1$dead/;
+});
 
 $nginx->reload;
 
@@ -217,17 +175,7 @@ is($last->{error_type}, 'connect', 'and why');
 ok($last->{fallback_used}, 'and that sync has served');
 
 
-# ended
-
-kill 'QUIT', $nginx->{pid};
-
-wait_for { waitpid($nginx->{pid}, WNOHANG) } 'the end of nginx';
-$nginx->{pid} = 0;
-
-my @bad = $nginx->complaints(qr/access forbidden by rule/,
-                             qr/connect\(\) failed/);
-
-ok(!@bad, 'no errors are logged') || diag(map { "    $_\n" } @bad);
+$nginx->stop(qr/access forbidden by rule/, qr/connect\(\) failed/);
 
 done_testing();
 
