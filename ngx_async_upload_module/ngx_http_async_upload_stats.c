@@ -28,6 +28,9 @@ typedef struct {
 } ngx_http_async_upload_stats_likely_t;
 
 
+static void ngx_http_async_upload_stats_pay(
+    const ngx_http_async_upload_stats_bet_t *bet,
+    ngx_http_async_upload_stats_sh_t *sh, const double *factor);
 static double ngx_http_async_upload_stats_clamp(double x, double low,
     double high, double other);
 static double ngx_http_async_upload_stats_stirling(double x, double shift);
@@ -74,6 +77,8 @@ ngx_http_async_upload_stats_init(ngx_http_async_upload_stats_bet_t *bet,
         bet->rate[i] = m * p0 / (1 + (m - 1) * p0);
         bet->bad[i] = -log1p(-(1 - p0) * (1 - 1 / m));
         bet->good[i] = -log1p((m - 1) * p0);
+        bet->lose[i] = exp(bet->good[i]);
+        bet->win[i] = exp(bet->bad[i]);
     }
 
     bet->stake = (horizon >= 1) ? NGX_HTTP_ASYNC_UPLOAD_STATS_LATER / horizon
@@ -93,33 +98,80 @@ void
 ngx_http_async_upload_stats_tick(const ngx_http_async_upload_stats_bet_t *bet,
     ngx_http_async_upload_stats_sh_t *sh, uint64_t bad, uint64_t good)
 {
-    double    x, nbad, ngood, stake, max;
-    unsigned  i;
+    double  weight[NGX_HTTP_ASYNC_UPLOAD_STATS_BETS];
 
     if (bad == 0 && good == 0) {
         return;
     }
 
+    /* what happens most often is known beforehand */
+
+    if (bad == 0 && good == 1) {
+        ngx_http_async_upload_stats_pay(bet, sh, bet->lose);
+        return;
+    }
+
+    if (bad == 1 && good == 0) {
+        ngx_http_async_upload_stats_pay(bet, sh, bet->win);
+        return;
+    }
+
+    memset(weight, 0, sizeof(weight));
+
+    ngx_http_async_upload_stats_weigh(bet, weight, bad, good);
+    ngx_http_async_upload_stats_take(bet, sh, weight);
+}
+
+
+void
+ngx_http_async_upload_stats_weigh(const ngx_http_async_upload_stats_bet_t *bet,
+    double *weight, uint64_t bad, uint64_t good)
+{
+    double    nbad, ngood;
+    unsigned  i;
+
+    nbad = (double) bad;
+    ngood = (double) good;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_STATS_BETS; i++) {
+        weight[i] += nbad * bet->bad[i] + ngood * bet->good[i];
+    }
+}
+
+
+void
+ngx_http_async_upload_stats_take(const ngx_http_async_upload_stats_bet_t *bet,
+    ngx_http_async_upload_stats_sh_t *sh, const double *weight)
+{
+    double    factor[NGX_HTTP_ASYNC_UPLOAD_STATS_BETS];
+    unsigned  i;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_STATS_BETS; i++) {
+        factor[i] = exp(fmin(weight[i], NGX_HTTP_ASYNC_UPLOAD_STATS_CLAMP));
+    }
+
+    ngx_http_async_upload_stats_pay(bet, sh, factor);
+}
+
+
+/* the end of a tick: each bet is multiplied by its factor */
+
+static void
+ngx_http_async_upload_stats_pay(const ngx_http_async_upload_stats_bet_t *bet,
+    ngx_http_async_upload_stats_sh_t *sh, const double *factor)
+{
+    double    x, stake, max;
+    unsigned  i;
+
     stake = (sh->ticks == 0) ? NGX_HTTP_ASYNC_UPLOAD_STATS_FIRST : bet->stake;
 
     sh->ticks++;
 
-    nbad = (double) bad;
-    ngood = (double) good;
     max = 0;
 
     for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_STATS_BETS; i++) {
-        x = nbad * bet->bad[i] + ngood * bet->good[i];
-
-        if (x > NGX_HTTP_ASYNC_UPLOAD_STATS_CLAMP) {
-            x = NGX_HTTP_ASYNC_UPLOAD_STATS_CLAMP;
-        }
-
-        sh->held[i] = (sh->held[i] + stake) * exp(x);
-
-        if (sh->held[i] > max) {
-            max = sh->held[i];
-        }
+        sh->held[i] = (sh->held[i] + stake) * factor[i];
+        max = (sh->held[i] > max) ? sh->held[i] : max;
     }
 
     if (max > bet->cap) {

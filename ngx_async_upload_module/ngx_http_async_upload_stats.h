@@ -45,6 +45,8 @@ typedef struct {
     double    rate[NGX_HTTP_ASYNC_UPLOAD_STATS_BETS];  /* q, 0..1 */
     double    bad[NGX_HTTP_ASYNC_UPLOAD_STATS_BETS];   /* ln(q / p0) */
     double    good[NGX_HTTP_ASYNC_UPLOAD_STATS_BETS];  /* ln((1-q) / (1-p0)) */
+    double    lose[NGX_HTTP_ASYNC_UPLOAD_STATS_BETS];  /* (1-q) / (1-p0) */
+    double    win[NGX_HTTP_ASYNC_UPLOAD_STATS_BETS];   /* q / p0 */
     double    stake;     /* put into each bet at every tick but the first */
     double    cap;       /* no bet holds more */
 } ngx_http_async_upload_stats_bet_t;
@@ -103,7 +105,7 @@ typedef struct {
  * p0 may change between ticks, as a share of traffic does, if the new one does
  * not depend on the events it will be held against: call this again.
  *
- * Context: any process; costs 24 logarithms.
+ * Context: any process; costs 24 logarithms and 24 exponentials.
  * Returns: nothing; cannot fail.
  */
 void ngx_http_async_upload_stats_init(ngx_http_async_upload_stats_bet_t *bet,
@@ -133,6 +135,26 @@ void ngx_http_async_upload_stats_reset(ngx_http_async_upload_stats_sh_t *sh);
 void ngx_http_async_upload_stats_tick(
     const ngx_http_async_upload_stats_bet_t *bet,
     ngx_http_async_upload_stats_sh_t *sh, uint64_t bad, uint64_t good);
+
+/*
+ * Takes the events of a tick piece by piece, where "healthy" differs from one
+ * event to the next, as with a share of traffic that depends on a size:
+ * stats_weigh adds the "bad" and "good" events of one "bet" to "weight", which
+ * is all zeroes at first; stats_take ends the tick with all that was added.
+ * The rate of such a detector means nothing.
+ *
+ * "weight" has room for STATS_BETS; the stake and the cap are those of the
+ * "bet" of stats_take, which is called only if there were events.
+ *
+ * Context: any process.
+ * Locks:   the caller's, as for stats_tick.
+ */
+void ngx_http_async_upload_stats_weigh(
+    const ngx_http_async_upload_stats_bet_t *bet, double *weight,
+    uint64_t bad, uint64_t good);
+void ngx_http_async_upload_stats_take(
+    const ngx_http_async_upload_stats_bet_t *bet,
+    ngx_http_async_upload_stats_sh_t *sh, const double *weight);
 
 /*
  * Tells the evidence against "healthy".

@@ -35,6 +35,8 @@ typedef ngx_http_async_upload_stats_rule_sh_t  rule_sh_t;
 #define stats_init      ngx_http_async_upload_stats_init
 #define stats_reset     ngx_http_async_upload_stats_reset
 #define stats_tick      ngx_http_async_upload_stats_tick
+#define stats_weigh     ngx_http_async_upload_stats_weigh
+#define stats_take      ngx_http_async_upload_stats_take
 #define stats_evidence  ngx_http_async_upload_stats_evidence
 #define stats_rate      ngx_http_async_upload_stats_rate
 #define stats_verdict   ngx_http_async_upload_stats_verdict
@@ -209,6 +211,87 @@ test_definition(void)
            "any order");
     tap_ok(good, "the evidence is the mean of what is held");
     tap_ok(all, "the rate is the mean belief, weighed by what is held");
+}
+
+
+/* events of several p0 within a tick, and of one */
+
+static void
+test_pieces(void)
+{
+    int       product, same, one;
+    sh_t      a, b, c;
+    bet_t     bets[3];
+    double    weight[BETS], expected;
+    uint64_t  bad[3], good[3];
+    unsigned  i, k, round;
+
+    product = 1;
+    same = 1;
+    one = 1;
+
+    for (round = 0; round < 300; round++) {
+
+        for (k = 0; k < 3; k++) {
+            stats_init(&bets[k], rates[tap_below(RATES)], 1000, 1e30);
+            bad[k] = tap_below(3);
+            good[k] = tap_below(20);
+        }
+
+        bad[2]++;
+
+        stats_reset(&a);
+        stats_tick(&bets[0], &a, 0, 3);
+        b = a;
+        c = a;
+
+        memset(weight, 0, sizeof(weight));
+
+        for (k = 0; k < 3; k++) {
+            stats_weigh(&bets[k], weight, bad[k], good[k]);
+        }
+
+        stats_take(&bets[0], &a, weight);
+
+        for (i = 0; i < BETS; i++) {
+            expected = b.held[i] + bets[0].stake;
+
+            for (k = 0; k < 3; k++) {
+                expected *= pow(bets[k].win[i], (double) bad[k])
+                            * pow(bets[k].lose[i], (double) good[k]);
+            }
+
+            product &= near(a.held[i], expected, 1e-10);
+        }
+
+        product &= (a.ticks == 2);
+
+        memset(weight, 0, sizeof(weight));
+        stats_weigh(&bets[1], weight, bad[1], good[1] + 1);
+        stats_take(&bets[1], &b, weight);
+        stats_tick(&bets[1], &c, bad[1], good[1] + 1);
+        same &= (c.ticks == 2);
+
+        for (i = 0; i < BETS; i++) {
+            same &= near(b.held[i], c.held[i], 1e-13);
+        }
+
+        /* single events, whose factors are known beforehand */
+
+        memset(weight, 0, sizeof(weight));
+        stats_weigh(&bets[2], weight, round % 2, 1 - round % 2);
+        stats_take(&bets[2], &b, weight);
+        stats_tick(&bets[2], &c, round % 2, 1 - round % 2);
+
+        for (i = 0; i < BETS; i++) {
+            one &= near(b.held[i], c.held[i], 1e-13);
+        }
+    }
+
+    tap_ok(product, "a tick of several p0 comes to the product of all, and is "
+           "one tick");
+    tap_ok(same, "of one p0 it is as any other");
+    tap_ok(one, "a tick of one event likewise");
 }
 
 
@@ -987,6 +1070,7 @@ int
 main(void)
 {
     test_definition();
+    test_pieces();
     test_fair();
     test_ville();
     test_monotone();
