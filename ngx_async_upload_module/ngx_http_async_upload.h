@@ -338,6 +338,7 @@ struct ngx_http_async_upload_rollout_s {
     struct ngx_http_async_upload_zone_sh_s  *sh;
     struct ngx_http_async_upload_slot_sh_s  *slot;
     uint64_t                            generation; /* the zone's, at apply */
+    ngx_str_t                           settings;   /* of the status, JSON */
     struct ngx_http_async_upload_hash_s     *hash;
     struct ngx_http_async_upload_confs_s    *confs;
     unsigned                            hash_failed:1;

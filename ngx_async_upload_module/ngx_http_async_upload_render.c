@@ -176,10 +176,10 @@ ngx_http_async_upload_render_cell(ngx_http_async_upload_json_t *w,
     for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_SIZES; i++) {
         size = &cell->size[i];
 
-        ngx_http_async_upload_json_name(w,
-                                   ngx_http_async_upload_name_sizes[i].data,
-                                   ngx_http_async_upload_name_sizes[i].len);
-        ngx_http_async_upload_json_object(w, NULL);
+        ngx_http_async_upload_json_key(w,
+                           (char *) ngx_http_async_upload_name_sizes[i].data,
+                           ngx_http_async_upload_name_sizes[i].len);
+        ngx_http_async_upload_json_open(w, 0);
         ngx_http_async_upload_json_uint(w, "uploads", size->uploads);
         ngx_http_async_upload_json_uint(w, "failure", size->failure);
         ngx_http_async_upload_json_uint(w, "latency_sum_us", size->latency_us);
@@ -222,8 +222,8 @@ ngx_http_async_upload_render_classes(ngx_http_async_upload_json_t *w,
 
         last = ngx_http_async_upload_name_class(name, class, status);
 
-        ngx_http_async_upload_json_name(w, name, last - name);
-        ngx_http_async_upload_json_uint(w, NULL, cell->failure[i]);
+        ngx_http_async_upload_json_key(w, (char *) name, last - name);
+        ngx_http_async_upload_json_put_uint(w, cell->failure[i]);
     }
 
     ngx_http_async_upload_json_end(w);

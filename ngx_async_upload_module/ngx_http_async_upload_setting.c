@@ -9,6 +9,14 @@
 #include "ngx_http_async_upload_name.h"
 
 
+/* settings of more text are rendered each time */
+#define NGX_HTTP_ASYNC_UPLOAD_SETTING_MAX  65536
+
+
+static void ngx_http_async_upload_setting_keep(
+    ngx_http_async_upload_rollout_t *rollout);
+static void ngx_http_async_upload_setting_all(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout);
 static void ngx_http_async_upload_setting_routing(
     ngx_http_async_upload_json_t *w, ngx_http_async_upload_rollout_t *rollout);
 static void ngx_http_async_upload_setting_fallback(
@@ -39,16 +47,70 @@ void
 ngx_http_async_upload_setting_render(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_rollout_t *rollout)
 {
-    ngx_http_async_upload_json_object(w, "settings");
+    ngx_http_async_upload_json_key(w, "settings", sizeof("settings") - 1);
 
+    if (rollout->settings.len == 0) {
+        ngx_http_async_upload_setting_keep(rollout);
+    }
+
+    if (rollout->settings.len) {
+        ngx_http_async_upload_json_put(w, rollout->settings.data,
+                                       rollout->settings.len);
+        return;
+    }
+
+    ngx_http_async_upload_json_open(w, 0);
+    ngx_http_async_upload_setting_all(w, rollout);
+    ngx_http_async_upload_json_end(w);
+}
+
+
+/* they stay the same as long as the configuration, and so does their text */
+
+static void
+ngx_http_async_upload_setting_keep(ngx_http_async_upload_rollout_t *rollout)
+{
+    u_char                        *buf, *data;
+    size_t                         len;
+    ngx_http_async_upload_json_t   w;
+
+    buf = ngx_alloc(NGX_HTTP_ASYNC_UPLOAD_SETTING_MAX, ngx_cycle->log);
+    if (buf == NULL) {
+        return;
+    }
+
+    ngx_http_async_upload_json_init(&w, buf, NGX_HTTP_ASYNC_UPLOAD_SETTING_MAX,
+                                    NULL, NULL);
+    ngx_http_async_upload_json_object(&w, NULL);
+    ngx_http_async_upload_setting_all(&w, rollout);
+    ngx_http_async_upload_json_end(&w);
+
+    len = ngx_http_async_upload_json_done(&w);
+
+    if (!w.failed) {
+        data = ngx_pnalloc(rollout->cycle->pool, len);
+
+        if (data) {
+            ngx_memcpy(data, buf, len);
+            rollout->settings.data = data;
+            rollout->settings.len = len;
+        }
+    }
+
+    ngx_free(buf);
+}
+
+
+static void
+ngx_http_async_upload_setting_all(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout)
+{
     ngx_http_async_upload_setting_routing(w, rollout);
     ngx_http_async_upload_setting_fallback(w, rollout);
     ngx_http_async_upload_setting_stages(w, rollout);
     ngx_http_async_upload_setting_rollback(w, rollout);
     ngx_http_async_upload_setting_review(w, rollout);
     ngx_http_async_upload_setting_rest(w, rollout);
-
-    ngx_http_async_upload_json_end(w);
 }
 
 
