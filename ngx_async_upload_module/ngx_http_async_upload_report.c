@@ -381,6 +381,7 @@ ngx_http_async_upload_report_events(ngx_http_async_upload_json_t *w,
 {
     uint64_t                          seq, events, from;
     ngx_uint_t                        n;
+    ngx_time_t                       *tp;
     ngx_http_async_upload_event_sh_t  event;
 
     events = ngx_http_async_upload_zone_load(&rollout->sh->events);
@@ -388,8 +389,11 @@ ngx_http_async_upload_report_events(ngx_http_async_upload_json_t *w,
     seq = (events > NGX_HTTP_ASYNC_UPLOAD_RING)
           ? events - NGX_HTTP_ASYNC_UPLOAD_RING : 0;
 
-    from = (ngx_time() > since) ? (uint64_t) (ngx_time() - since) * 1000 : 0;
     n = 0;
+
+    tp = ngx_timeofday();
+    from = (tp->sec > since)
+           ? (uint64_t) (tp->sec - since) * 1000 + tp->msec : 0;
 
     ngx_http_async_upload_json_text(w, "\n### Decisions\n\n");
 

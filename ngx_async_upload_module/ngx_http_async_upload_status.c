@@ -339,7 +339,8 @@ ngx_http_async_upload_status_accept(ngx_http_request_t *r)
         }
 
         if (header[i].key.len == sizeof("Accept") - 1
-            && ngx_strcasecmp(header[i].lowcase_key, (u_char *) "accept") == 0)
+            && ngx_strncmp(header[i].lowcase_key, "accept", header[i].key.len)
+               == 0)
         {
             break;
         }
