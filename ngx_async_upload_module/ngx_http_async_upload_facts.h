@@ -25,7 +25,10 @@
 typedef struct {
     uint32_t  sequential;       /* 0: the literal rules alone */
 
-    /* the stage's gate; "gates" 0: a fixed share, there is none */
+    /*
+     * The stage's gate; "gates" 0: a fixed share, there is none.  What is
+     * healthy for a detector is what the gate asks for, gate or none.
+     */
     uint32_t  gates;
     uint64_t  min_uploads;
     uint32_t  gate_success;     /* ppm */
@@ -57,7 +60,10 @@ typedef struct {
 
     /* sequential alone */
     double    evidence;         /* that counts as proof, 1000 */
+    double    horizon;          /* ticks, 86400 */
+    uint64_t  min_failures;     /* for a rollback by evidence, 3 */
     double    proof;            /* evidence that opens the gate, 20; 0: off */
+    uint32_t  proof_error;      /* of errors below that, ppm, 30000 */
 } ngx_http_async_upload_guard_conf_t;
 
 
@@ -110,14 +116,26 @@ typedef struct {
     ngx_http_async_upload_guard_loss_t  async;
     ngx_http_async_upload_guard_loss_t  sync;
 
-    /* sequential alone: verdicts and evidence of the detectors */
+    /* sequential alone: failures of the stage that are no evidence */
+    uint64_t  repeated;         /* by one identity among good ones */
+
+    /* verdicts of the detectors and the evidence, rates are 0..1 */
     ngx_http_async_upload_stats_verdict_e  success_verdict;
     ngx_http_async_upload_stats_verdict_e  error_verdict;
-    double    worse;
-    double    slower;
+    double    success_evidence;
+    double    success_rate;     /* of failures, now */
+    double    error_evidence;
+    double    error_rate;       /* of failures, now */
+    double    worse;            /* than control */
+    double    slower;           /* by more than rv_latency */
     double    missing;
-    double    gate_slower;
-    double    proof;
+    double    rejected;         /* more than at control */
+    double    aborted;          /* likewise */
+    double    gate_slower;      /* by more than gate_latency */
+    double    proof;            /* that errors are below proof_error */
+
+    uint32_t  two_arm;          /* 0: there is no control to compare with */
+    uint32_t  both;             /* 1: both arms fail, as evidence has it */
 } ngx_http_async_upload_guard_input_t;
 
 

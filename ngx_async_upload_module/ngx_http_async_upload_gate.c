@@ -152,17 +152,33 @@ ngx_http_async_upload_gate_loss(ngx_http_async_upload_guard_line_t *line,
 }
 
 
-/* the most evidence against async; a verdict implies that it is proof */
+/*
+ * The most evidence against async; a verdict implies that it is proof.  What is
+ * no number is handed on, it opens no gate.
+ */
 
 static double
 ngx_http_async_upload_gate_against(
     const ngx_http_async_upload_guard_conf_t *conf,
     const ngx_http_async_upload_guard_input_t *in)
 {
-    double  most;
+    double    most;
+    unsigned  i;
 
-    most = fmax(fmax(in->worse, in->slower),
-                fmax(in->missing, in->gate_slower));
+    const double  against[] = {
+        in->worse, in->slower, in->missing, in->gate_slower, in->rejected,
+        in->aborted
+    };
+
+    most = 0;
+
+    for (i = 0; i < sizeof(against) / sizeof(against[0]); i++) {
+        if (isnan(against[i])) {
+            return against[i];
+        }
+
+        most = fmax(most, against[i]);
+    }
 
     if (in->success_verdict != NGX_HTTP_ASYNC_UPLOAD_STATS_NONE
         || in->error_verdict != NGX_HTTP_ASYNC_UPLOAD_STATS_NONE)

@@ -31,6 +31,10 @@ static int ngx_http_async_upload_guard_wait(
     const ngx_http_async_upload_guard_conf_t *conf,
     const ngx_http_async_upload_guard_input_t *in,
     ngx_http_async_upload_guard_decision_t *decision);
+static void ngx_http_async_upload_guard_counted(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_rate_t *rate);
 static int ngx_http_async_upload_guard_rates(
     const ngx_http_async_upload_guard_conf_t *conf,
     const ngx_http_async_upload_guard_rate_t *rate,
@@ -42,6 +46,9 @@ static int ngx_http_async_upload_guard_losses(
     ngx_http_async_upload_guard_reason_e rejected,
     ngx_http_async_upload_guard_reason_e aborted,
     ngx_http_async_upload_guard_decision_t *decision);
+static int ngx_http_async_upload_guard_seen(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in, double evidence);
 static int ngx_http_async_upload_guard_proven(
     const ngx_http_async_upload_guard_conf_t *conf,
     const ngx_http_async_upload_guard_input_t *in,
@@ -94,7 +101,11 @@ const char  *ngx_http_async_upload_guard_names[] = {
     "gate_not_met",
     "not_proven",
 
-    "gate"
+    "gate",
+
+    "evidence_rejected",
+    "evidence_aborted",
+    "few_identities"
 };
 
 
@@ -135,7 +146,11 @@ static const unsigned char  ngx_http_async_upload_guard_follows
     NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT,           /* gate_not_met */
     NGX_HTTP_ASYNC_UPLOAD_GUARD_WAIT,           /* not_proven */
 
-    NGX_HTTP_ASYNC_UPLOAD_GUARD_ADVANCE         /* gate */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_ADVANCE,        /* gate */
+
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* evidence_rejected */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW,         /* evidence_aborted */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_REVIEW          /* few_identities */
 };
 
 
@@ -175,6 +190,8 @@ ngx_http_async_upload_guard_rollback(
     const ngx_http_async_upload_guard_input_t *in,
     ngx_http_async_upload_guard_decision_t *decision)
 {
+    ngx_http_async_upload_guard_rate_t  stage;
+
     if (in->critical != 0) {
         return ngx_http_async_upload_guard_set(decision,
                    NGX_HTTP_ASYNC_UPLOAD_GUARD_CRITICAL,
@@ -197,7 +214,9 @@ ngx_http_async_upload_guard_rollback(
         return 0;
     }
 
-    if (ngx_http_async_upload_guard_rates(conf, &in->stage,
+    ngx_http_async_upload_guard_counted(conf, in, &stage);
+
+    if (ngx_http_async_upload_guard_rates(conf, &stage,
             NGX_HTTP_ASYNC_UPLOAD_GUARD_STAGE, decision))
     {
         return 1;
@@ -315,8 +334,17 @@ ngx_http_async_upload_guard_review(
         return 1;
     }
 
-    return conf->sequential
-           && ngx_http_async_upload_guard_proven(conf, in, decision);
+    if (!conf->sequential) {
+        return 0;
+    }
+
+    if (ngx_http_async_upload_guard_proven(conf, in, decision)) {
+        return 1;
+    }
+
+    return conf->rollback && in->repeated != 0
+           && ngx_http_async_upload_guard_rates(conf, &in->stage,
+                  NGX_HTTP_ASYNC_UPLOAD_GUARD_FEW_IDENTITIES, decision);
 }
 
 
@@ -390,6 +418,27 @@ ngx_http_async_upload_guard_wait(
 }
 
 
+/* the stage without failures that are no evidence */
+
+static void
+ngx_http_async_upload_guard_counted(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    ngx_http_async_upload_guard_rate_t *rate)
+{
+    uint64_t  repeated;
+
+    *rate = in->stage;
+
+    if (conf->sequential) {
+        repeated = (in->repeated < rate->failure) ? in->repeated
+                                                  : rate->failure;
+        rate->uploads -= repeated;
+        rate->failure -= repeated;
+    }
+}
+
+
 /* is a rate of success or error beyond rollback's limits? */
 
 static int
@@ -444,8 +493,10 @@ ngx_http_async_upload_guard_losses(
         return 0;
     }
 
-    if (ngx_http_async_upload_ratio_points(async->rejected, async->finished,
-            ref->rejected, ref->finished, NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD))
+    if (ngx_http_async_upload_guard_seen(conf, in, in->rejected)
+        && ngx_http_async_upload_ratio_points(async->rejected,
+               async->finished, ref->rejected, ref->finished,
+               NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD))
     {
         return ngx_http_async_upload_guard_set(decision, rejected,
                    ngx_http_async_upload_ratio_ppm(async->rejected,
@@ -455,8 +506,10 @@ ngx_http_async_upload_guard_losses(
                    + NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD);
     }
 
-    if (ngx_http_async_upload_ratio_points(async->aborted, async->finished,
-            ref->aborted, ref->finished, NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD))
+    if (ngx_http_async_upload_guard_seen(conf, in, in->aborted)
+        && ngx_http_async_upload_ratio_points(async->aborted,
+               async->finished, ref->aborted, ref->finished,
+               NGX_HTTP_ASYNC_UPLOAD_GUARD_BAD))
     {
         return ngx_http_async_upload_guard_set(decision, aborted,
                    ngx_http_async_upload_ratio_ppm(async->aborted,
@@ -467,6 +520,16 @@ ngx_http_async_upload_guard_losses(
     }
 
     return 0;
+}
+
+
+/* points are enough, but where there is a control to have evidence against */
+
+static int
+ngx_http_async_upload_guard_seen(const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in, double evidence)
+{
+    return !conf->sequential || !in->two_arm || evidence >= conf->evidence;
 }
 
 
@@ -513,6 +576,18 @@ ngx_http_async_upload_guard_proven(
         return ngx_http_async_upload_guard_set(decision,
                    NGX_HTTP_ASYNC_UPLOAD_GUARD_MISSING,
                    in->missing, conf->evidence);
+    }
+
+    if (in->rejected >= conf->evidence) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_EVIDENCE_REJECTED,
+                   in->rejected, conf->evidence);
+    }
+
+    if (in->aborted >= conf->evidence) {
+        return ngx_http_async_upload_guard_set(decision,
+                   NGX_HTTP_ASYNC_UPLOAD_GUARD_EVIDENCE_ABORTED,
+                   in->aborted, conf->evidence);
     }
 
     return 0;

@@ -83,6 +83,11 @@ typedef enum {
     /* ADVANCE */
     NGX_HTTP_ASYNC_UPLOAD_GUARD_GATE,               /* gate */
 
+    /* REVIEW, after evidence_missing_uploads */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_EVIDENCE_REJECTED,  /* evidence_rejected */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_EVIDENCE_ABORTED,   /* evidence_aborted */
+    NGX_HTTP_ASYNC_UPLOAD_GUARD_FEW_IDENTITIES,     /* few_identities */
+
     NGX_HTTP_ASYNC_UPLOAD_GUARD_REASONS
 } ngx_http_async_upload_guard_reason_e;
 
@@ -118,17 +123,20 @@ extern const char  *ngx_http_async_upload_guard_names[];
  *             success or error of the stage, or (plain) of the window, beyond
  *             the limit, with rb_min_uploads of them; (sequential) the
  *             detectors; rejected or aborted uploads 5 points above sync's,
- *             with rb_min_uploads finished ones at async; nobody came to
- *             review for unattended_ms.
+ *             with rb_min_uploads finished ones at async and (sequential,
+ *             beside a control) evidence for it; nobody came to review for
+ *             unattended_ms.
  *   REVIEW    success in the review window below its limit, once the stage is
  *             that old, with 100 uploads; latency above its limit for
  *             rv_latency_ms; complaints; rejected or aborted uploads 5 points
  *             above nothing, where there is no reference; (sequential) the
- *             detectors.
+ *             detectors; (sequential) a rate of the stage beyond rollback's
+ *             limit only with failures that one identity has repeated.
  *   ADVANCE   all lines of the gate are open.
  *   WAIT      otherwise.
  *
- * Without sequential the input's verdicts and evidence are not looked at.
+ * Without sequential the input's verdicts and evidence are not looked at, and
+ * every failure counts.
  * Without rollback only what somebody has asked for rolls back: a critical
  * error, a budget, a review that nobody came to.  A detector's ROLLBACK leads
  * to REVIEW then.

@@ -77,7 +77,11 @@ static const u_char  ngx_http_async_upload_measure_rules
     NGX_HTTP_ASYNC_UPLOAD_MEASURE_NONE,         /* gate_not_met: the line's */
     NGX_HTTP_ASYNC_UPLOAD_MEASURE_EVIDENCE,     /* not_proven */
 
-    NGX_HTTP_ASYNC_UPLOAD_MEASURE_UPLOADS       /* gate */
+    NGX_HTTP_ASYNC_UPLOAD_MEASURE_UPLOADS,      /* gate */
+
+    NGX_HTTP_ASYNC_UPLOAD_MEASURE_EVIDENCE,     /* evidence_rejected */
+    NGX_HTTP_ASYNC_UPLOAD_MEASURE_EVIDENCE,     /* evidence_aborted */
+    NGX_HTTP_ASYNC_UPLOAD_MEASURE_PPM           /* few_identities */
 };
 
 

@@ -137,21 +137,26 @@ void ngx_http_async_upload_stats_tick(
     ngx_http_async_upload_stats_sh_t *sh, uint64_t bad, uint64_t good);
 
 /*
- * Takes the events of a tick piece by piece, where "healthy" differs from one
- * event to the next, as with a share of traffic that depends on a size:
- * stats_weigh adds the "bad" and "good" events of one "bet" to "weight", which
- * is all zeroes at first; stats_take ends the tick with all that was added.
- * The rate of such a detector means nothing.
- *
- * "weight" has room for STATS_BETS; the stake and the cap are those of the
- * "bet" of stats_take, which is called only if there were events.
+ * Weighs "bad" and "good" events of a tick whose events differ in what is
+ * healthy, as they do with a share of traffic that depends on a size: once for
+ * each "bet" there is.  "weight" has room for STATS_BETS and is all zeroes at
+ * first; stats_take ends the tick.
  *
  * Context: any process.
- * Locks:   the caller's, as for stats_tick.
+ * Returns: nothing; "weight" has grown.
  */
 void ngx_http_async_upload_stats_weigh(
     const ngx_http_async_upload_stats_bet_t *bet, double *weight,
     uint64_t bad, uint64_t good);
+
+/*
+ * Takes all that was weighed as one tick, as stats_tick does; only to be called
+ * if there were events.  Stake and cap are those of "bet".  The rate of such a
+ * detector means nothing.
+ *
+ * Context: any process.
+ * Locks:   the caller's, as for stats_tick.
+ */
 void ngx_http_async_upload_stats_take(
     const ngx_http_async_upload_stats_bet_t *bet,
     ngx_http_async_upload_stats_sh_t *sh, const double *weight);

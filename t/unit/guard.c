@@ -69,7 +69,10 @@ static const char *const  reason_names[REASONS] = {
     [G(SLOWER_THAN_GATE)] = "slower_than_gate",
     [G(NOT_MET)] = "gate_not_met",
     [G(NOT_PROVEN)] = "not_proven",
-    [G(GATE)] = "gate"
+    [G(GATE)] = "gate",
+    [G(EVIDENCE_REJECTED)] = "evidence_rejected",
+    [G(EVIDENCE_ABORTED)] = "evidence_aborted",
+    [G(FEW_IDENTITIES)] = "few_identities"
 };
 
 
@@ -378,6 +381,32 @@ break_missing(void)
 
 
 static void
+break_evidence_rejected(void)
+{
+    in.rejected = 1000;
+}
+
+
+static void
+break_evidence_aborted(void)
+{
+    in.aborted = 1000;
+}
+
+
+/* most of the failures are of one identity, unless none of them counts */
+
+static void
+break_few_identities(void)
+{
+    if (in.stage.failure == 0) {
+        set_rate(&in.stage, 1000, 51);
+        in.repeated = 50;
+    }
+}
+
+
+static void
 break_uploads(void)
 {
     conf.min_uploads = 1001;
@@ -452,6 +481,9 @@ static const struct {
     { G(WORSE), break_worse, SEQUENTIAL, 1000, 1000 },
     { G(SLOWER), break_slower, SEQUENTIAL, 1000, 1000 },
     { G(MISSING), break_missing, SEQUENTIAL, 1000, 1000 },
+    { G(EVIDENCE_REJECTED), break_evidence_rejected, SEQUENTIAL, 1000, 1000 },
+    { G(EVIDENCE_ABORTED), break_evidence_aborted, SEQUENTIAL, 1000, 1000 },
+    { G(FEW_IDENTITIES), break_few_identities, SEQUENTIAL, 949000, 950000 },
     { G(FEW), break_uploads, 0, 1000, 1001 },
     { G(PENDING), break_pending, SEQUENTIAL, 1000000, 950000 },
     { G(SLOWER_THAN_GATE), break_gate_slower, SEQUENTIAL, 1000, 1000 },
@@ -503,6 +535,11 @@ test_names(void)
     }
 
     tap_ok(good, "the reasons have their names");
+
+    tap_ok(G(NONE) == 0 && G(UNATTENDED) == 12 && G(NO_WAY_BACK) == 13
+           && G(MISSING) == 23 && G(FEW) == 24 && G(GATE) == 29
+           && G(EVIDENCE_REJECTED) == 30 && G(FEW_IDENTITIES) == 32,
+           "and their numbers, which are kept in files");
 
     good = 1;
 
@@ -634,6 +671,7 @@ test_off(void)
         case G(STAGE):
         case G(REJECTED):
         case G(ABORTED):
+        case G(FEW_IDENTITIES):
             good &= (d.reason == G(NOT_MET));
             break;
 
@@ -689,6 +727,9 @@ test_off(void)
         case G(WORSE):
         case G(SLOWER):
         case G(MISSING):
+        case G(EVIDENCE_REJECTED):
+        case G(EVIDENCE_ABORTED):
+        case G(FEW_IDENTITIES):
             good &= (d.reason == G(NOT_MET));
             break;
 
@@ -1218,6 +1259,11 @@ test_plain(void)
         in.worse = odd[tap_below(7)];
         in.slower = odd[tap_below(7)];
         in.missing = odd[tap_below(7)];
+        in.rejected = odd[tap_below(7)];
+        in.aborted = odd[tap_below(7)];
+        in.repeated = tap_below(2000);
+        in.two_arm = (uint32_t) tap_below(2);
+        in.both = (uint32_t) tap_below(2);
         in.gate_slower = odd[tap_below(7)];
         in.proof = odd[tap_below(7)];
         conf.evidence = odd[tap_below(7)];
@@ -1233,7 +1279,13 @@ test_plain(void)
 static void
 test_detectors(void)
 {
-    int  good;
+    int       good;
+    unsigned  i;
+
+    static double *const  evidence[] = {
+        &in.gate_slower, &in.worse, &in.slower, &in.missing, &in.rejected,
+        &in.aborted
+    };
 
     healthy(1);
     set_rate(&in.stage, 1000, 4);
@@ -1263,11 +1315,19 @@ test_detectors(void)
     good &= advances();
     in.gate_slower = 999.9;
     good &= advances();
+    in.rejected = 999.9;
+    good &= advances();
+    in.aborted = 999.9;
+    good &= advances();
     tap_ok(good, "evidence of 999.9 is not 1000");
 
     healthy(1);
+    in.aborted = 1100;
+    good = decides(G(EVIDENCE_ABORTED), 1100, 1000);
+    in.rejected = 1200;
+    good &= decides(G(EVIDENCE_REJECTED), 1200, 1000);
     in.missing = 1500;
-    good = decides(G(MISSING), 1500, 1000);
+    good &= decides(G(MISSING), 1500, 1000);
     in.slower = 2000;
     good &= decides(G(SLOWER), 2000, 1000);
     in.worse = 3000;
@@ -1277,13 +1337,127 @@ test_detectors(void)
     healthy(1);
     in.proof = NAN;
     good = (decision().reason == G(NOT_PROVEN));
-    in.proof = 20;
-    in.gate_slower = NAN;
-    in.worse = NAN;
-    in.slower = NAN;
-    in.missing = NAN;
-    good &= (decision().reason == G(NOT_MET));
+
+    for (i = 0; i < sizeof(evidence) / sizeof(evidence[0]); i++) {
+        healthy(1);
+        *evidence[i] = NAN;
+        good &= (decision().reason == G(NOT_MET));
+    }
+
     tap_ok(good, "what is no number proves nothing and opens nothing");
+}
+
+
+/* failures that one identity has repeated */
+
+static void
+test_repeated(void)
+{
+    int         good;
+    unsigned    i, n, failures, repeated;
+    decision_t  d, e;
+
+    healthy(1);
+    set_rate(&in.stage, 1000, 200);
+    in.repeated = 158;
+    good = decides(G(FEW_IDENTITIES), 800000, 950000);
+    in.repeated = 157;
+    good &= decides(G(STAGE), 800e6 / 843, 950000);
+    tap_ok(good, "what one identity has repeated does not roll back, it is "
+           "reviewed");
+
+    healthy(1);
+    set_rate(&in.stage, 1000, 50);
+    in.repeated = 50;
+    d = decision();
+    tap_ok(d.verdict == G(WAIT), "unless it breaks no limit");
+
+    healthy(1);
+    set_rate(&in.stage, 1000, 51);
+    in.repeated = 51;
+    conf.rollback = 0;
+    d = decision();
+    conf.sequential = 0;
+    conf.rollback = 1;
+    tap_ok(d.verdict == G(WAIT) && decision().reason == G(STAGE),
+           "or there are no limits; plain: every failure counts");
+
+    /* the net goes by what is left */
+
+    good = 1;
+
+    for (i = 0; i < ROUNDS; i++) {
+        n = (unsigned) tap_below(400) + 1;
+        failures = (unsigned) tap_below(n / 4 + 1);
+        repeated = (unsigned) tap_below(failures + 1);
+
+        healthy(1);
+        conf.gates = 0;
+        set_rate(&in.stage, n, failures);
+        in.repeated = repeated;
+        d = decision();
+
+        set_rate(&in.stage, n - repeated, failures - repeated);
+        in.repeated = 0;
+        e = decision();
+
+        good &= ((d.reason == G(STAGE)) == (e.reason == G(STAGE))
+                 && d.verdict >= e.verdict);
+    }
+
+    tap_ok(good, "the limits are those of the rate without it");
+
+    healthy(1);
+    set_rate(&in.stage, 1000, 51);
+    in.repeated = UINT64_MAX;
+    tap_ok(decision().reason == G(FEW_IDENTITIES),
+           "more cannot be repeated than have failed");
+}
+
+
+/* what async rejects and what is aborted there, beside a control */
+
+static void
+test_two_arm(void)
+{
+    int       good;
+    unsigned  k;
+
+    good = 1;
+
+    for (k = 0; k < 2; k++) {
+        healthy(1);
+        in.two_arm = 1;
+        in.async.rejected = k ? 20 : 72;
+        in.async.aborted = k ? 52 : 0;
+        good &= (decision().reason == G(NOT_MET));
+
+        *(k ? &in.aborted : &in.rejected) = 999;
+        good &= (decision().reason == G(NOT_MET));
+
+        *(k ? &in.aborted : &in.rejected) = 1000;
+        good &= (decision().reason == (k ? G(ABORTED) : G(REJECTED)));
+
+        /* 5 points, and no more */
+
+        in.async.rejected = k ? 20 : 71;
+        in.async.aborted = k ? 51 : 0;
+        good &= (decision().reason == (k ? G(EVIDENCE_ABORTED)
+                                         : G(EVIDENCE_REJECTED)));
+
+        /* of one kind there may be evidence, of the other points */
+
+        in.async.rejected = k ? 72 : 20;
+        in.async.aborted = k ? 0 : 52;
+        good &= (decision().reason == (k ? G(EVIDENCE_ABORTED)
+                                         : G(EVIDENCE_REJECTED)));
+
+        conf.sequential = 0;
+        good &= (decision().reason == (k ? G(REJECTED) : G(ABORTED)));
+    }
+
+    tap_ok(good, "beside a control 5 points more roll back with evidence, "
+           "evidence alone is reviewed");
 }
 
 
@@ -1615,6 +1789,8 @@ main(void)
     test_hidden();
     test_plain();
     test_detectors();
+    test_repeated();
+    test_two_arm();
     test_gate();
     test_monotone();
 
