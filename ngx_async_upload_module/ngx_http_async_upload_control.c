@@ -441,6 +441,10 @@ ngx_http_async_upload_control_refuse(ngx_http_async_upload_control_t *ctl)
                                                   "Bearer");
     }
 
+    if (answer->status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+        rc = ngx_http_async_upload_respond_header(r, "Retry-After", "1");
+    }
+
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
