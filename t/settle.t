@@ -171,9 +171,11 @@ my %rollouts = (
 
 $nginx->configure(http => conf(%rollouts));
 
-my ($status, $output) = $nginx->run('-t');
+# its exit status is that of the leak detector in some builds
 
-is($status, 0, 'the configuration is valid') or diag($output);
+my (undef, $output) = $nginx->run('-t');
+
+like($output, qr/test is successful/, 'the configuration is valid');
 
 my @made = stat "$dir/temp/async_upload";
 my @body = stat "$dir/temp/client_body";
@@ -327,7 +329,7 @@ unlike(slurp("$dir/logs/stderr") . slurp("$dir/logs/error.log"), $ignored,
 
 $nginx->stop;
 
-($status, $output) = AsyncUpload->start(
+(undef, $output) = AsyncUpload->start(
     http => conf(uploads => $stages{said}), port => $port, fails => 1,
     env => { ASYNC_UPLOAD_ROLLOUT => 'half' });
 
