@@ -24,7 +24,8 @@ my $prefix = 'ngx_http_async_upload';
 
 my @layers = (
     [qw(header)],
-    [qw(bucket murmur hist stats ratio facts json name parse record recall)],
+    [qw(bucket murmur hist stats repeat ratio facts json name parse record
+       recall)],
     [qw(gate guard zone slot file live)],
     [qw(event journal measure total saved state look change rollout command act
        follow sample tick apply)],
@@ -72,8 +73,8 @@ my %within = (
 # Units that compile without nginx, and what they may include beyond each
 # other.
 
-my %pure = map { $_ => 1 } qw(bucket murmur hist stats ratio facts json gate
-                              guard record recall);
+my %pure = map { $_ => 1 } qw(bucket murmur hist stats repeat ratio facts json
+                              gate guard record recall);
 my %libc = map { $_ => 1 } qw(float.h limits.h math.h stddef.h stdint.h
                               string.h);
 my %more = (bucket => qr{^openssl/});
