@@ -92,16 +92,25 @@ sub edit {
 }
 
 
-# commands(TITLE): what a section of the README has in "sh", as [SUBTITLE, TEXT]
-# in its order.
+# section(TITLE): a section of the README.
 
-sub commands {
+sub section {
     my ($title) = @_;
 
     my ($section) = slurp("$top/README.md")
                     =~ /^## \Q$title\E\n(.*?)(?=^## |\z)/ms
         or die "there is no section \"$title\"\n";
 
+    return $section;
+}
+
+
+# commands(TITLE): what a section has in "sh", as [SUBTITLE, TEXT] in its order.
+
+sub commands {
+    my ($title) = @_;
+
+    my $section = section($title);
     my ($subtitle, @blocks) = ('');
 
     while ($section =~ /^(?:### ([^\n]*)|```sh\n(.*?)^```)$/msg) {
