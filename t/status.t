@@ -548,11 +548,11 @@ cmp_ok(abs($third->{share_actual_bp} - $new / 50 * 10000), '<=', 0.1,
 
 
 
-=== TEST 13: the status of thirty rollouts is one page
+=== TEST 13: the status of a hundred rollouts is one page
 --- http_config eval
 $::Stubs . CORE::join '', map {
     ::rollout("rollout_$_", "async_upload_rollout $_%;")
-} 1 .. 30
+} 1 .. 100
 --- config
     location ~ ^/(rollout_\d+)$ {
         proxy_pass http://$1;
@@ -562,17 +562,17 @@ $::Stubs . CORE::join '', map {
         async_upload_status;
     }
 --- steps
-nginx->request('POST', "/rollout_$_", body => 'x' x $_) for 1 .. 30;
-nginx->quiet("rollout_$_") for 1, 30;
+nginx->request('POST', "/rollout_$_", body => 'x' x $_) for 1 .. 100;
+nginx->quiet("rollout_$_") for 1, 100;
 
 my $answer = answered('GET', '');
 my $rollouts = $answer->{json}{rollouts};
 
 is($answer->{truncated}, 0, 'it is whole');
 cmp_ok(length $answer->{body}, '>', 10 * 4096, 'it is of many chunks');
-keys_are($rollouts, 'rollouts', map { "rollout_$_" } 1 .. 30);
+keys_are($rollouts, 'rollouts', map { "rollout_$_" } 1 .. 100);
 
-for (1 .. 30) {
+for (1 .. 100) {
     my $rollout = $rollouts->{"rollout_$_"};
 
     is($rollout->{share_bp}, 0, "rollout_$_: its share is 0, as it is off");
@@ -580,9 +580,9 @@ for (1 .. 30) {
     is($rollout->{arms}{sync}{bytes}, $_, "rollout_$_: its bytes");
 }
 
-my ($number) = $answer->{body} =~ /"rollout_30":(\{.*\})\}\}\s*\z/s;
+my ($number) = $answer->{body} =~ /"rollout_100":(\{.*\})\}\}\s*\z/s;
 
-is_deeply(decode_status($number), $rollouts->{rollout_30},
+is_deeply(decode_status($number), $rollouts->{rollout_100},
     'the last one is where it ends');
 
 
