@@ -306,9 +306,18 @@ ngx_http_async_upload_act_failed(ngx_http_async_upload_rollout_t *rollout,
 {
     uint64_t                         *row, *since, before, after;
     ngx_http_async_upload_look_t     *look;
+    ngx_http_async_upload_word_t      word;
     ngx_http_async_upload_zone_sh_t  *sh;
 
     sh = rollout->sh;
+
+    ngx_http_async_upload_zone_word(sh, &word);
+
+    if (word.epoch != epoch) {
+
+        /* of an observation that has ended: no part of a row in this one */
+        return;
+    }
 
     row = turned ? &sh->turned : &sh->run;
     since = turned ? &sh->turned_us : &sh->run_us;
