@@ -430,6 +430,7 @@ ngx_http_async_upload_change_file(ngx_http_async_upload_rollout_t *rollout,
 
     state = ngx_http_async_upload_change_state(log);
     if (state == NULL) {
+        sh->save_errno = NGX_ENOMEM;
         return NGX_ENOMEM;
     }
 
