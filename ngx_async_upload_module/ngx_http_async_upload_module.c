@@ -19,7 +19,11 @@
 #include "ngx_http_async_upload_variable.h"
 
 
+#if (NGX_HTTP_ASYNC_UPLOAD_TEST_CLOCK)
+#define NGX_HTTP_ASYNC_UPLOAD_MODULE_TICK  50       /* ms, for leaps of time */
+#else
 #define NGX_HTTP_ASYNC_UPLOAD_MODULE_TICK  1000     /* ms */
+#endif
 
 
 static ngx_int_t ngx_http_async_upload_module_postconfiguration(
