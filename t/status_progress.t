@@ -36,12 +36,7 @@ $guarded->add('dry', "async_upload_dry_run on; $calm");
 $guarded->add('blind', 'async_upload_rollback off;');
 $guarded->add('off', 'async_upload_enabled off;');
 $guarded->add('baseline', "async_upload_rollout 0%; $calm");
-$guarded->add('unsaved', $calm);
-
-# without a state file
-
-$guarded->{http} =~ s/(zone=unsaved:\S+?);/$1 state=off;/
-    or die "there is no such zone\n";
+$guarded->add('unsaved', $calm, zone => 'state=off');
 
 my $nginx = $guarded->start;
 
