@@ -152,7 +152,10 @@ ngx_http_async_upload_param_start(ngx_http_async_upload_param_t *param,
     param->answer = answer;
     param->pool = pool;
 
+    ngx_str_set(&param->actor, "");
+
     param->order.command = command;
+    ngx_str_set(&param->order.why, "");
     param->order.share = -1;
     param->order.if_epoch = -1;
     param->order.complaints = -1;
