@@ -84,8 +84,6 @@ sub files {
 }
 
 
-# its exit status is that of the leak detector in some builds
-
 sub accepted {
     my ($nginx, $what) = @_;
 
