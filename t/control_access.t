@@ -120,8 +120,8 @@ wait_for { journal() >= 2 } 'what every rollout begins with';
 
 
 # command(PATH, [HEADER, ...], [port => PORT, from => ADDRESS, to => ADDRESS,
-# unix => PATH, host => NAME, before => TEXT, method => NAME, body => TEXT]): one
-# command; returns "STATUS" or "STATUS ERROR", and the answer.
+# unix => PATH, host => NAME, before => TEXT, method => NAME, body => TEXT]):
+# one command; returns "STATUS" or "STATUS ERROR", and the answer.
 
 sub command {
     my ($path, $headers, %args) = @_;

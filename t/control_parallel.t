@@ -173,9 +173,9 @@ sub answered {
         join(' ', sort { $a <=> $b } keys %done),
         "$title: each change was answered, each answer is a change");
 
-    my @bad = grep { $done{$_}
-                     && $done{$_}{actor}{who} !~ / actor=\Q$told{$_}{actor}\E$/ }
-              keys %told;
+    my @bad = grep {
+        $done{$_} && $done{$_}{actor}{who} !~ / actor=\Q$told{$_}{actor}\E$/;
+    } keys %told;
 
     ok(!@bad, '  each to whoever made it') or diag("    @bad\n");
 }
