@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_async_upload_act.h"
+#include "ngx_http_async_upload_follow.h"
 #include "ngx_http_async_upload_live.h"
 
 
@@ -41,7 +42,6 @@ ngx_http_async_upload_act(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_event_sh_t  event;
 
     if (!ngx_http_async_upload_change_current(rollout)
-        || rollout->sh->follows
         || ngx_http_async_upload_zone_closed(&look->word))
     {
         return;
@@ -53,6 +53,12 @@ ngx_http_async_upload_act(ngx_http_async_upload_rollout_t *rollout,
                                     NGX_HTTP_ASYNC_UPLOAD_ACTOR_GUARD);
 
     if (ngx_http_async_upload_act_do(rollout, look, &now, &event) != NGX_OK) {
+        return;
+    }
+
+    /* a newer master may have come since the last tick */
+
+    if (ngx_http_async_upload_follow(rollout, log)) {
         return;
     }
 

@@ -6,6 +6,7 @@
 
 #include "ngx_http_async_upload_command.h"
 #include "ngx_http_async_upload_act.h"
+#include "ngx_http_async_upload_follow.h"
 #include "ngx_http_async_upload_live.h"
 
 
@@ -125,7 +126,7 @@ ngx_http_async_upload_command_try(ngx_http_async_upload_doing_t *d,
                       "replaced, try again");
     }
 
-    if (rollout->sh->follows) {
+    if (ngx_http_async_upload_follow(rollout, log)) {
         return ngx_http_async_upload_rollout_refuse(d->answer,
                       NGX_HTTP_CONFLICT, "conflict",
                       "another nginx, of process %uL, decides",

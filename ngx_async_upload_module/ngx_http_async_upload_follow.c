@@ -41,8 +41,7 @@ ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
                                          &sh->file_mtime, state, log)
         == NGX_OK
         && state->term > sh->term
-        && state->master != self
-        && ngx_http_async_upload_follow_alive(state->master))
+        && state->master != self)
     {
         if (sh->follows != state->master) {
             ngx_log_error(NGX_LOG_NOTICE, log, 0,
@@ -54,6 +53,8 @@ ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
 
         ngx_http_async_upload_follow_word(rollout, state->word, log);
     }
+
+    /* it may have come and gone since the last look */
 
     if (sh->follows == 0) {
         return 0;

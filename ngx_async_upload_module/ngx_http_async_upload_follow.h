@@ -21,7 +21,8 @@
 /*
  * Looks whether another master decides, and does what it says.
  *
- * Context: worker of the newest generation, tick.
+ * Context: worker of the newest generation: at each tick, and before anything
+ *          is decided.
  * Locks:   the zone mutex, shortly.
  * Returns: 1 if another one decides, else 0.
  */
