@@ -140,6 +140,23 @@ sub saved {
 }
 
 
+# Has the master stand still, which then starts no other workers, at a moment
+# when it knows which of its workers are dead: of those nobody else would know,
+# should it be killed.
+
+sub hold {
+    wait_for {
+        kill 'STOP', $nginx->{pid};
+
+        my @dead = grep { !AsyncUpload::alive($_) } $nginx->workers;
+
+        kill 'CONT', $nginx->{pid} if @dead;
+
+        !@dead;
+    } 'the master to know its workers';
+}
+
+
 # Kills all of nginx and starts it again.
 
 sub restart {
@@ -194,9 +211,7 @@ while ($killed < $kills) {
 
     my $kind = rand;
 
-    # a master that stands still starts no other workers
-
-    kill 'STOP', $nginx->{pid} if $kind < 0.3;
+    hold() if $kind < 0.3;
 
     my @workers = $nginx->workers;
 
@@ -292,7 +307,7 @@ for my $n (1 .. $kills / 10) {
     push @others, map { order('share', "share=$_") } 20 .. 23;
 
     if (read_response($socket)->{status} == 200) {
-        kill 'STOP', $nginx->{pid};
+        hold();
 
         my $file = restart($nginx->workers);
         my $now = observed();
@@ -314,7 +329,7 @@ $nginx->reload;
 $nginx->command('uploads', 'baseline');
 $nginx->command('uploads', 'signal', complaints => 1);
 
-is_deeply([grep { !AsyncUpload::alive($_) }
+is_deeply([grep { !kill 0, $_ }
            map { /\.tmp\.(\d+)\z/ ? $1 : () } glob "$path.*"], [],
           'no temporary file of a dead process is left');
 
