@@ -26,7 +26,7 @@ my @layers = (
     [qw(header)],
     [qw(bucket murmur hist stats repeat ratio facts json name parse record
        recall)],
-    [qw(gate guard zone slot file live)],
+    [qw(gate guard detect explain zone slot file live)],
     [qw(event journal measure total saved state look change rollout command act
        follow sample tick apply)],
     [qw(decide attempt copy peer account variable render progress history text
@@ -43,6 +43,7 @@ my %within = (
     facts => [qw(stats)],
     recall => [qw(record)],
     guard => [qw(gate)],
+    explain => [qw(detect)],
     slot => [qw(zone)],
     peer => [qw(decide attempt copy account)],
     copy => [qw(attempt)],
@@ -74,7 +75,7 @@ my %within = (
 # other.
 
 my %pure = map { $_ => 1 } qw(bucket murmur hist stats repeat ratio facts json
-                              gate guard record recall);
+                              gate guard detect explain record recall);
 my %libc = map { $_ => 1 } qw(float.h limits.h math.h stddef.h stdint.h
                               string.h);
 my %more = (bucket => qr{^openssl/});

@@ -17,6 +17,8 @@
 
 #include <jansson.h>
 
+#include "ngx_http_async_upload_stats.h"
+
 
 #define RELATIVE  1e-9
 #define ABSOLUTE  1e-12
@@ -73,6 +75,14 @@ int row_rule(const json_t *row, const char *where);
 int row_rate_interval(const json_t *row, const char *where);
 int row_run_prob(const json_t *row, const char *where);
 int row_decide(const json_t *row, const char *where);
+
+/*
+ * The events of a row of the statistics, through the detectors of a rollout.
+ *
+ * Returns: 1 if these come to the same as the statistics, 0 if not.
+ */
+int detect_agrees(const json_t *row, const char *where,
+    const ngx_http_async_upload_stats_rule_t *rule);
 
 /*
  * Those that the module has no function for: they check mixture.h, by which

@@ -125,6 +125,7 @@ row_detector(const json_t *row, const char *where)
     unsigned                            i;
     ngx_http_async_upload_stats_sh_t    sh;
     ngx_http_async_upload_stats_bet_t   bet;
+    ngx_http_async_upload_stats_rule_t  rule;
 
     expect = member(row, where, "expect", JSON_OBJECT);
     held = member(expect, where, "S", JSON_ARRAY);
@@ -139,6 +140,10 @@ row_detector(const json_t *row, const char *where)
 
     w.threshold = member_number(row, where, "threshold");
     w.max = 0;
+
+    memset(&rule, 0, sizeof(rule));
+    rule.threshold = w.threshold;
+    rule.limit = 0.05;
     w.first = UINT64_MAX;
 
     run_ticks(row, where, &bet, &sh, watch, &w);
@@ -172,7 +177,7 @@ row_detector(const json_t *row, const char *where)
                           (long long) w.first);
     }
 
-    return passed;
+    return passed && detect_agrees(row, where, &rule);
 }
 
 
@@ -259,7 +264,7 @@ row_rule(const json_t *row, const char *where)
                           verdicts[f.last]);
     }
 
-    return passed;
+    return passed && detect_agrees(row, where, &f.rule);
 }
 
 
