@@ -225,7 +225,7 @@ typedef struct {
 typedef struct {
     ngx_flag_t                          on;
     ngx_uint_t                          success;        /* ppm, less is bad */
-    ngx_msec_t                          success_for;    /* ms, also complaints' */
+    ngx_msec_t                          success_for;    /* ms */
     ngx_uint_t                          latency;        /* percent; 0: off */
     ngx_msec_t                          latency_for;    /* ms */
     ngx_uint_t                          complaints;     /* 0: off */

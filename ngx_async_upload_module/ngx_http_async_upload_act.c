@@ -353,10 +353,8 @@ ngx_http_async_upload_act_failed(ngx_http_async_upload_rollout_t *rollout,
         return;
     }
 
-    look = ngx_http_async_upload_look_memory(log);
+    look = ngx_http_async_upload_look_memory();
 
-    if (look) {
-        ngx_http_async_upload_look_take(rollout, look);
-        ngx_http_async_upload_act(rollout, look, log);
-    }
+    ngx_http_async_upload_look_take(rollout, look);
+    ngx_http_async_upload_act(rollout, look, log);
 }

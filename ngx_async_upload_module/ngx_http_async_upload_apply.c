@@ -127,17 +127,16 @@ ngx_http_async_upload_apply_past(ngx_http_async_upload_rollout_t *rollout,
 
     word = ngx_http_async_upload_zone_load(&other->sh->word);
 
-    state = ngx_http_async_upload_change_state(log);
+    state = ngx_http_async_upload_change_state();
 
-    if (state) {
-        ngx_http_async_upload_state_take(other, word, state);
-        ngx_http_async_upload_state_fill(sh, state,
-                                         ngx_http_async_upload_zone_now());
-        sh->term = other->sh->term;
-        sh->follows = other->sh->follows;
-        sh->generation = other->sh->generation;
-        sh->applied = other->sh->applied;
-    }
+    ngx_http_async_upload_state_take(other, word, state);
+    ngx_http_async_upload_state_fill(sh, state,
+                                     ngx_http_async_upload_zone_now());
+
+    sh->term = other->sh->term;
+    sh->follows = other->sh->follows;
+    sh->generation = other->sh->generation;
+    sh->applied = other->sh->applied;
 
     ngx_http_async_upload_apply_why(why, "size of the zone");
 
@@ -212,13 +211,11 @@ ngx_http_async_upload_apply_file(ngx_http_async_upload_rollout_t *rollout,
                                      NGX_HTTP_ASYNC_UPLOAD_STATE_ROLLED_BACK);
     }
 
-    state = ngx_http_async_upload_change_state(log);
-    wrong = "out of memory";
+    state = ngx_http_async_upload_change_state();
+    wrong = NULL;
 
-    switch (state ? ngx_http_async_upload_state_read(rollout, state, &wrong,
-                                                     log)
-                  : NGX_ERROR)
-    {
+    switch (ngx_http_async_upload_state_read(rollout, state, &wrong, log)) {
+
     case NGX_OK:
         break;
 

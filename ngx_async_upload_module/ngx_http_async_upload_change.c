@@ -405,15 +405,11 @@ ngx_http_async_upload_change_done(ngx_http_async_upload_zone_sh_t *sh)
 
 
 ngx_http_async_upload_state_t *
-ngx_http_async_upload_change_state(ngx_log_t *log)
+ngx_http_async_upload_change_state(void)
 {
-    static ngx_http_async_upload_state_t  *state;
+    static ngx_http_async_upload_state_t  state;
 
-    if (state == NULL) {
-        state = ngx_alloc(sizeof(ngx_http_async_upload_state_t), log);
-    }
-
-    return state;
+    return &state;
 }
 
 
@@ -428,11 +424,7 @@ ngx_http_async_upload_change_file(ngx_http_async_upload_rollout_t *rollout,
 
     sh = rollout->sh;
 
-    state = ngx_http_async_upload_change_state(log);
-    if (state == NULL) {
-        sh->save_errno = NGX_ENOMEM;
-        return NGX_ENOMEM;
-    }
+    state = ngx_http_async_upload_change_state();
 
     said = ngx_http_async_upload_zone_load(&sh->said);
     events = ngx_http_async_upload_zone_load(&sh->events);

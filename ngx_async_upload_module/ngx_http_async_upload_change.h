@@ -75,11 +75,10 @@ void ngx_http_async_upload_change_save(
     ngx_http_async_upload_rollout_t *rollout, uint64_t total, ngx_log_t *log);
 
 /*
- * The memory of this process for a state file, made once; NULL if there is
- * none.  Whoever calls this may use it until somebody else does.
+ * The memory of this process for a state file, too large for a stack.  Whoever
+ * calls this may use it until somebody else does.
  */
-ngx_http_async_upload_state_t *ngx_http_async_upload_change_state(
-    ngx_log_t *log);
+ngx_http_async_upload_state_t *ngx_http_async_upload_change_state(void);
 
 /*
  * Publishes the event of a changed nginx.conf, which the master has left.

@@ -55,14 +55,7 @@ ngx_http_async_upload_command(ngx_http_async_upload_rollout_t *rollout,
     d.rollout = rollout;
     d.order = order;
     d.answer = answer;
-    d.look = ngx_http_async_upload_look_memory(log);
-
-    if (d.look == NULL) {
-        (void) ngx_http_async_upload_rollout_refuse(answer,
-                                    NGX_HTTP_INTERNAL_SERVER_ERROR,
-                                    "no_memory", "out of memory");
-        return;
-    }
+    d.look = ngx_http_async_upload_look_memory();
 
     rc = NGX_AGAIN;
 

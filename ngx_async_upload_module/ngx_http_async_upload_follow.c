@@ -30,10 +30,7 @@ ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
 
     sh = rollout->sh;
 
-    state = ngx_http_async_upload_change_state(log);
-    if (state == NULL) {
-        return sh->follows != 0;
-    }
+    state = ngx_http_async_upload_change_state();
 
     self = ngx_process == NGX_PROCESS_SINGLE ? ngx_pid : ngx_parent;
 
@@ -117,11 +114,7 @@ ngx_http_async_upload_follow_over(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_zone_sh_t  *sh;
 
     sh = rollout->sh;
-    state = ngx_http_async_upload_change_state(log);
-
-    if (state == NULL) {
-        return;
-    }
+    state = ngx_http_async_upload_change_state();
 
     if (ngx_http_async_upload_state_read(rollout, state, &why, log)
         == NGX_OK)

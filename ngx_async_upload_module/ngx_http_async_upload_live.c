@@ -4,10 +4,9 @@
  */
 
 
-#define _GNU_SOURCE
-#include <dlfcn.h>
-
 #include "ngx_http_async_upload_live.h"
+
+#include <dlfcn.h>
 
 
 static ngx_uint_t ngx_http_async_upload_live_known(

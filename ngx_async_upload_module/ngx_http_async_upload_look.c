@@ -43,15 +43,11 @@ static void ngx_http_async_upload_look_losses(
 
 
 ngx_http_async_upload_look_t *
-ngx_http_async_upload_look_memory(ngx_log_t *log)
+ngx_http_async_upload_look_memory(void)
 {
-    static ngx_http_async_upload_look_t  *look;
+    static ngx_http_async_upload_look_t  look;
 
-    if (look == NULL) {
-        look = ngx_alloc(sizeof(ngx_http_async_upload_look_t), log);
-    }
-
-    return look;
+    return &look;
 }
 
 

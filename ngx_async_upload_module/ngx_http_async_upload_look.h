@@ -66,10 +66,9 @@ typedef struct {
 
 
 /*
- * The memory for looks of this process, made once; NULL if out of memory.
+ * The memory of this process for looks, too large for a stack.
  */
-ngx_http_async_upload_look_t *ngx_http_async_upload_look_memory(
-    ngx_log_t *log);
+ngx_http_async_upload_look_t *ngx_http_async_upload_look_memory(void);
 
 /*
  * Looks at a rollout.

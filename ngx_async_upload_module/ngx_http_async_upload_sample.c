@@ -367,8 +367,8 @@ ngx_http_async_upload_sample_freeze(ngx_http_async_upload_rollout_t *rollout,
         && uploads < NGX_HTTP_ASYNC_UPLOAD_SAMPLE_ENOUGH)
     {
         ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "async_upload \"%V\": the baseline is made of %uL uploads "
-                      "only", &rollout->name, uploads);
+                      "async_upload \"%V\": the baseline is made of %uL "
+                      "uploads only", &rollout->name, uploads);
     }
 }
 

@@ -103,11 +103,7 @@ ngx_http_async_upload_status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    look = ngx_http_async_upload_look_memory(r->connection->log);
-    if (look == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
+    look = ngx_http_async_upload_look_memory();
     plots = NULL;
 
     if (ask.history && ask.format == NGX_HTTP_ASYNC_UPLOAD_STATUS_JSON) {

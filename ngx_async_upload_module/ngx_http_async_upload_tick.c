@@ -60,11 +60,7 @@ ngx_http_async_upload_tick(ngx_http_async_upload_rollout_t *rollout,
 
     ngx_http_async_upload_slot_reap(rollout);
 
-    look = ngx_http_async_upload_look_memory(log);
-
-    if (look == NULL) {
-        return;
-    }
+    look = ngx_http_async_upload_look_memory();
 
     if (ngx_http_async_upload_follow(rollout, log)) {
         return;
@@ -101,9 +97,9 @@ ngx_http_async_upload_tick_last(ngx_http_async_upload_rollout_t *rollout,
     uint64_t                          total;
     ngx_http_async_upload_look_t     *look;
 
-    look = ngx_http_async_upload_look_memory(log);
+    look = ngx_http_async_upload_look_memory();
 
-    if (look == NULL || !ngx_http_async_upload_change_current(rollout)) {
+    if (!ngx_http_async_upload_change_current(rollout)) {
         return;
     }
 

@@ -18,9 +18,9 @@
 
 
 /*
- * Looks after a rollout; "memory" is that of this process, bytes.  There is no leader: of all workers of the newest
+ * Looks after a rollout.  There is no leader: of all workers of the newest
  * generation the first one in an interval does it.  Each worker says which
- * epoch it routes by and how much memory it has.
+ * epoch it routes by and how much memory it has, "memory" bytes.
  *
  * Context: worker, timer; not while it exits.
  * Locks:   the zone mutex, shortly.

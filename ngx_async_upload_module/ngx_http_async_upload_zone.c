@@ -16,7 +16,7 @@
 /* raise it with every change of a structure that lies in the zone */
 #define NGX_HTTP_ASYNC_UPLOAD_ZONE_LAYOUT  2
 
-/* slots get this part of the pages left by the header, 1 / 2, or what they need */
+/* of the pages left by the header slots get 1 / 2, or more if they need it */
 #define NGX_HTTP_ASYNC_UPLOAD_ZONE_PART    2
 
 /* every process of the largest nginx has its slot then */

@@ -35,7 +35,7 @@
 #define NGX_HTTP_ASYNC_UPLOAD_USERS          64
 #define NGX_HTTP_ASYNC_UPLOAD_RING           64     /* events */
 #define NGX_HTTP_ASYNC_UPLOAD_WINDOW         64     /* marks of a window */
-#define NGX_HTTP_ASYNC_UPLOAD_PARTS          4      /* of the rolling baseline */
+#define NGX_HTTP_ASYNC_UPLOAD_PARTS          4      /* of a rolling baseline */
 #define NGX_HTTP_ASYNC_UPLOAD_FINE           360    /* history: 10 s each */
 #define NGX_HTTP_ASYNC_UPLOAD_COARSE         576    /* history: 5 min each */
 #define NGX_HTTP_ASYNC_UPLOAD_WHO            96     /* bytes, with a null */
@@ -297,7 +297,7 @@ typedef struct {
     uint64_t                         drill_ms;      /* since 1970; 0: none */
     uint64_t                         drill_took;    /* ms */
     uint64_t                         drill_workers;
-    uint64_t                         drill_us;      /* one began; 0: none does */
+    uint64_t                         drill_us;      /* its start; 0: none */
 } ngx_http_async_upload_guard_sh_t;
 
 
