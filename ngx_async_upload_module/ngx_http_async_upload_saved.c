@@ -130,6 +130,7 @@ static const ngx_http_async_upload_record_field_t
     NGX_HTTP_ASYNC_UPLOAD_SAVED_ANY(state_t, "review_ms", review_ms, 1),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(state_t, "failures", failures),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_ANY(state_t, "critical", critical, 1),
+    NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(state_t, "complaints", complaints),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_ANY(state_t, "service_memory",
                                     service_memory, 1),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_ANY(state_t, "drill.ms", drill_ms, 1),

@@ -36,6 +36,7 @@ typedef struct {
     uint64_t                           said;        /* of events */
     uint64_t                           failures;    /* since the budget began */
     uint64_t                           critical;
+    uint64_t                           complaints;  /* in review's window */
     uint64_t                           service_memory;
     ngx_http_async_upload_applied_t    applied;
     ngx_http_async_upload_baseline_t   baseline;

@@ -16,6 +16,8 @@
 #define NGX_HTTP_ASYNC_UPLOAD_STATE_TRIES  1000
 
 
+static uint64_t ngx_http_async_upload_state_complaints(
+    const ngx_http_async_upload_watch_t *watch);
 static const ngx_http_async_upload_guard_sh_t *
     ngx_http_async_upload_state_guard(ngx_http_async_upload_zone_sh_t *sh);
 static void ngx_http_async_upload_state_events(
@@ -76,6 +78,8 @@ ngx_http_async_upload_state_take(ngx_http_async_upload_rollout_t *rollout,
     if (guard->watch.epoch == epoch) {
         state->age_ms = (now - guard->watch.since_us) / 1000;
         state->critical = guard->watch.critical;
+        state->complaints = ngx_http_async_upload_state_complaints(
+                                                              &guard->watch);
         state->service_memory = guard->watch.service_memory;
 
         if (guard->watch.review_us) {
@@ -99,6 +103,27 @@ ngx_http_async_upload_state_take(ngx_http_async_upload_rollout_t *rollout,
     }
 
     ngx_http_async_upload_state_events(sh, state);
+}
+
+
+/* of those that are in the window, which a ring that is full reaches beyond */
+
+static uint64_t
+ngx_http_async_upload_state_complaints(
+    const ngx_http_async_upload_watch_t *watch)
+{
+    const ngx_http_async_upload_mark_t    *mark;
+    const ngx_http_async_upload_window_t  *window;
+
+    window = &watch->review;
+
+    if (window->n < NGX_HTTP_ASYNC_UPLOAD_WINDOW) {
+        return watch->complaints;
+    }
+
+    mark = &window->mark[(window->head + 1) % NGX_HTTP_ASYNC_UPLOAD_WINDOW];
+
+    return watch->complaints - mark->complaints;
 }
 
 
@@ -222,6 +247,7 @@ ngx_http_async_upload_state_fill(ngx_http_async_upload_zone_sh_t *sh,
     watch->since_ms = (state->saved_ms > state->age_ms)
                       ? state->saved_ms - state->age_ms : 0;
     watch->critical = state->critical;
+    watch->complaints = state->complaints;
     watch->service_memory = state->service_memory;
 
     if (state->review_ms) {
