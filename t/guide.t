@@ -86,9 +86,9 @@ is(join(' ', grep { !$anchors{$_} } @directives), '',
 
 my $demo = Demo->start;
 
-my ($status, $said) = $demo->run('-t');
+my (undef, $said) = $demo->run('-t');
 
-is($status, 0, 'stages.conf is valid') || diag($said);
+like($said, qr{test is successful}, 'stages.conf is valid');
 unlike($said, qr/\[(?:warn|error)\]/, 'and nothing is to be warned of');
 
 is(uploads($demo, 1, @first), '201', 'the rollout is off at first');
