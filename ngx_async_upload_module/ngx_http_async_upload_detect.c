@@ -84,13 +84,15 @@ static void ngx_http_async_upload_detect_baseline(
     ngx_http_async_upload_detect_bets_t *bets,
     ngx_http_async_upload_detect_sh_t *sh,
     const ngx_http_async_upload_detect_arm_t *now);
-static void ngx_http_async_upload_detect_estimate(
+static int ngx_http_async_upload_detect_changed(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    ngx_http_async_upload_detect_limits_sh_t *limits,
+    const ngx_http_async_upload_detect_seen_t *seen, uint64_t reference);
+static int ngx_http_async_upload_detect_estimate(
     ngx_http_async_upload_detect_limits_sh_t *limits, unsigned size,
     const ngx_http_async_upload_detect_arm_t *sync, uint64_t mean_us);
 static void ngx_http_async_upload_detect_publish(
-    const ngx_http_async_upload_guard_conf_t *conf,
-    ngx_http_async_upload_detect_limits_sh_t *limits,
-    const ngx_http_async_upload_detect_seen_t *seen, unsigned size);
+    ngx_http_async_upload_detect_limits_sh_t *limits, unsigned size);
 static double ngx_http_async_upload_detect_ratio(
     const ngx_http_async_upload_guard_conf_t *conf, unsigned slow);
 
@@ -116,6 +118,7 @@ ngx_http_async_upload_detect_tick(
     ngx_http_async_upload_detect_sh_t *sh,
     const ngx_http_async_upload_detect_seen_t *seen)
 {
+    int                                  changed, moved;
     double                               share;
     unsigned                             i;
     uint64_t                             reference;
@@ -162,14 +165,17 @@ ngx_http_async_upload_detect_tick(
 
     memcpy(sh->last, seen->arm, sizeof(sh->last));
 
-    sh->limits.reference = reference;
+    changed = ngx_http_async_upload_detect_changed(conf, &sh->limits, seen,
+                                                   reference);
 
     for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_DETECT_SIZES; i++) {
-        ngx_http_async_upload_detect_estimate(&sh->limits, i,
+        moved = ngx_http_async_upload_detect_estimate(&sh->limits, i,
                                       &now[NGX_HTTP_ASYNC_UPLOAD_DETECT_SYNC],
                                       seen->mean_us[i]);
 
-        ngx_http_async_upload_detect_publish(conf, &sh->limits, seen, i);
+        if (changed || moved) {
+            ngx_http_async_upload_detect_publish(&sh->limits, i);
+        }
     }
 }
 
@@ -530,13 +536,44 @@ ngx_http_async_upload_detect_baseline(
 }
 
 
+/* are the limits made of something else from now on? */
+
+static int
+ngx_http_async_upload_detect_changed(
+    const ngx_http_async_upload_guard_conf_t *conf,
+    ngx_http_async_upload_detect_limits_sh_t *limits,
+    const ngx_http_async_upload_detect_seen_t *seen, uint64_t reference)
+{
+    int       changed;
+    double    ratio;
+    unsigned  k;
+
+    changed = (limits->reference != reference);
+
+    limits->reference = reference;
+
+    for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_DETECT_SLOW; k++) {
+        ratio = ngx_http_async_upload_detect_ratio(conf, k);
+        changed |= (limits->ratio[k] != ratio);
+        limits->ratio[k] = ratio;
+    }
+
+    for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_DETECT_QUANTILES; k++) {
+        changed |= (limits->baseline_us[k] != seen->baseline_us[k]);
+        limits->baseline_us[k] = seen->baseline_us[k];
+    }
+
+    return changed;
+}
+
+
 /*
  * Moves the estimates of sync's quantiles: up by as much as more of it is above
  * them than should be, at first by leaps, in the end so that they follow a day
- * but not a minute.
+ * but not a minute.  Returns 1 if they have moved.
  */
 
-static void
+static int
 ngx_http_async_upload_detect_estimate(
     ngx_http_async_upload_detect_limits_sh_t *limits, unsigned size,
     const ngx_http_async_upload_detect_arm_t *sync, uint64_t mean_us)
@@ -550,19 +587,21 @@ ngx_http_async_upload_detect_estimate(
 
     if (!(tau[0] > 0)) {
 
-        if (mean_us != 0) {
-            for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_DETECT_QUANTILES; i++) {
-                tau[i] = q[i].first * (double) mean_us;
-            }
+        if (mean_us == 0) {
+            return 0;
         }
 
-        return;
+        for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_DETECT_QUANTILES; i++) {
+            tau[i] = q[i].first * (double) mean_us;
+        }
+
+        return 1;
     }
 
     if (sync->timed[size] == 0
         || limits->us[NGX_HTTP_ASYNC_UPLOAD_DETECT_SYNC][size][0] == 0)
     {
-        return;
+        return 0;
     }
 
     n = (double) sync->timed[size];
@@ -584,31 +623,30 @@ ngx_http_async_upload_detect_estimate(
     if (limits->timed[size] > NGX_HTTP_ASYNC_UPLOAD_DETECT_SETTLED) {
         limits->timed[size] = NGX_HTTP_ASYNC_UPLOAD_DETECT_SETTLED;
     }
+
+    return 1;
 }
 
 
 static void
 ngx_http_async_upload_detect_publish(
-    const ngx_http_async_upload_guard_conf_t *conf,
-    ngx_http_async_upload_detect_limits_sh_t *limits,
-    const ngx_http_async_upload_detect_seen_t *seen, unsigned size)
+    ngx_http_async_upload_detect_limits_sh_t *limits, unsigned size)
 {
-    double    tau, ratio, limit;
+    double    tau, limit;
     unsigned  k, q;
 
     for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_DETECT_SLOW; k++) {
         q = k % NGX_HTTP_ASYNC_UPLOAD_DETECT_QUANTILES;
         tau = round(limits->tau[size][q]);
-        ratio = ngx_http_async_upload_detect_ratio(conf, k);
 
         switch (limits->reference) {
 
         case NGX_HTTP_ASYNC_UPLOAD_DETECT_CONTROL:
-            limit = ceil(ratio * tau);
+            limit = ceil(limits->ratio[k] * tau);
             break;
 
         case NGX_HTTP_ASYNC_UPLOAD_DETECT_BASELINE:
-            limit = ceil(ratio * (double) seen->baseline_us[q]);
+            limit = ceil(limits->ratio[k] * (double) limits->baseline_us[q]);
             break;
 
         default:

@@ -109,7 +109,10 @@ typedef struct {
                  [NGX_HTTP_ASYNC_UPLOAD_DETECT_QUANTILES];
     uint64_t  timed[NGX_HTTP_ASYNC_UPLOAD_DETECT_SIZES];
 
-    uint64_t  reference;    /* ..._detect_reference_e: what async's are of */
+    /* what async's are made of, beside that */
+    uint64_t  reference;    /* ..._detect_reference_e */
+    uint64_t  baseline_us[NGX_HTTP_ASYNC_UPLOAD_DETECT_QUANTILES];
+    double    ratio[NGX_HTTP_ASYNC_UPLOAD_DETECT_SLOW];
 } ngx_http_async_upload_detect_limits_sh_t;
 
 
