@@ -657,7 +657,9 @@ for (@ways) {
         $saved && $saved->get('state') == 0;
     } "$way: to be saved some time after";
 
-    is(() = slurp($log) =~ /state is saved again/g, 2, "$way: it is said");
+    wait_for {
+        2 == (() = slurp($log) =~ /state is saved again/g);
+    } "$way: that to be said";
 
     $nginx->stop(@expected, qr/state cannot be saved/);
 }
