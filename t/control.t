@@ -12,9 +12,11 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use AsyncUpload;
+use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
+use Time::HiRes qw(time);
 
 
 my ($port, $h2, $sync, $async) = map { free_port() } 1 .. 4;
@@ -85,6 +87,10 @@ my $locations = <<'END';
         location /small {
             client_max_body_size 100;
             async_upload_control;
+        }
+
+        location /worker {
+            return 200 "worker $pid\n";
         }
 
         location /redirected {
@@ -458,6 +464,9 @@ my @refused = (
      headers => \@form, chunked => 1],
     ['a bad parameter in a body', 'uploads/rollback', 400, 'bad_request',
      qr/no parameter "x"/, body => 'x=1', headers => \@form],
+    ['a body that ends within an encoding', 'uploads/rollback', 400,
+     'bad_request', qr/encoding in parameter "%"/,
+     body => '&' x 4095 . '%', headers => \@form],
     ['a null in a body', 'uploads/rollback', 400, 'bad_request', qr/"\?x"/,
      body => "\0x=1", headers => \@form],
     ['a stream of bytes', 'uploads/rollback', 400, 'bad_request', qr/./,
@@ -529,9 +538,13 @@ my @raw = (
      "${rollback}Content-Length: 4097\r\nExpect: 100-continue\r\n"
      . "Connection: close\r\n\r\n", 'x' x 4097],
     ['a client that leaves within its body', [],
-     "${rollback}Content-Length: 7\r\n\r\nforce", undef],
+     "${rollback}Content-Length: 7\r\n\r\nforce", 'leaves'],
     ['a client that leaves within a chunk', [],
-     "${rollback}Transfer-Encoding: chunked\r\n\r\n7\r\nforce", undef],
+     "${rollback}Transfer-Encoding: chunked\r\n\r\n7\r\nforce", 'leaves'],
+    ['a body that is too long, before it comes', [413],
+     "${rollback}Content-Length: 4097\r\n\r\n", 'waits'],
+    ['a body of another type, before it comes', [415],
+     "${plain}Content-Length: 7\r\n\r\n", 'waits'],
 );
 
 for (@raw) {
@@ -539,7 +552,7 @@ for (@raw) {
 
     my @had;
 
-    if (defined $parts[-1]) {
+    if ($parts[-1] !~ /^(?:leaves|waits)$/) {
         @had = raw(@parts) =~ m{^HTTP/1\.1 (\d+)}mg;
 
     } else {
@@ -548,16 +561,17 @@ for (@raw) {
             or die "no connection: $!\n";
 
         syswrite $socket, $parts[0];
-        shutdown $socket, 1;
-        sysread $socket, $had[0], 65536;
-        @had = grep { length } @had;
+        shutdown $socket, 1 if $parts[1] eq 'leaves';
+        IO::Select->new($socket)->can_read($AsyncUpload::Deadline);
+        sysread $socket, my $in, 65536;
+        @had = $in =~ m{^HTTP/1\.1 (\d+)}mg;
     }
 
     is("@had", "@$statuses", "refused: $title");
     ok(figure() eq $before, '  and nothing has changed');
 }
 
-is((command('/mirrored', body => 'x'))[0], '201', 'a mirror goes nowhere else');
+is((command('/mirrored'))[0], 201, 'what is mirrored is no command');
 is($nginx->request('POST', '/redirected', body => 'x')->{status}, 405,
     'a page of errors is no command');
 ok(figure() eq $before, '  nor has anything changed');
@@ -630,6 +644,42 @@ if ($answer->{status} != 200) {
     like(decode_status($answer->{body})->{error},
         qr/^(?:interrupted|conflict|superseded)$/, '  why');
 }
+
+# a worker that stands still holds up the drill, but not the end of others
+
+my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port)
+    or die "no connection: $!\n";
+
+print $socket "GET /worker HTTP/1.1\r\nHost: a\r\n\r\n";
+
+my $in = '';
+
+while ($in !~ /\nworker \d+\n/) {
+    sysread $socket, $in, 4096, length $in or die "no worker\n";
+}
+
+my ($worker) = $in =~ /worker (\d+)/;
+my ($still) = grep { $_ != $worker } $nginx->serving;
+my $events = () = events();
+
+kill 'STOP', $still;
+
+print $socket "POST /control/fixed/drill HTTP/1.1\r\nHost: a\r\n"
+              . "Connection: close\r\n\r\n";
+
+wait_for { events() > $events } 'a drill that cannot end';
+
+my $start = time;
+
+kill 'QUIT', $nginx->{pid};
+$answer = read_response($socket);
+
+cmp_ok(time - $start, '<', 5, 'a drill does not hold up its worker');
+is("$answer->{status} " . decode_status($answer->{body})->{error},
+    '503 interrupted', '  and its client is told');
+is($answer->{headers}{'retry-after'}, 1, '  when to ask again');
+
+kill 'CONT', $still;
 
 $nginx->stop(qr/\[error\] .*ROLLBACK.* by control/,
              qr/\[error\] .*(?:intended to send too large|access forbidden)/,

@@ -231,8 +231,9 @@ refused('the PROXY protocol', '403 forbidden', '/control', [], port => $proxy,
 taken('a token by the PROXY protocol', '/token', [$bearer], port => $proxy,
     before => $line);
 
-refused('a real address elsewhere', '403 forbidden', '/control',
-    ['X-Client: 192.0.2.1'], port => $realip);
+like(refused('a real address elsewhere', '403 forbidden', '/control',
+             ['X-Client: 192.0.2.1'], port => $realip)->{body},
+    qr/a UNIX socket or a loopback address"/, '  for its address');
 refused('a real address that claims to be here', '403 forbidden', '/control',
     ['X-Client: 127.0.0.2'], port => $realip);
 taken('the peer where no header has an address', '/control', [],
@@ -349,24 +350,25 @@ is(taken('a user who claims to be more', '/user',
     'a user\'s name is not taken for anything else');
 refused('a user without the password', '401', '/user', [basic('ann:x')]);
 
-for (['Ann B.', 'Ann+B.'], ["\x{e4}" x 32, '%C3%A4' x 32],
-     ['token=bot', 'token%3Dbot'], ['"', '%22'], ['a' x 64, 'a' x 64])
-{
-    my ($name, $encoded) = @$_;
+# in the zone there is room for 95 bytes
 
-    my $who = 'peer=127.0.0.1 token=ops actor=' . $name;
+for (['Ann B.', 'Ann+B.'], ['token=bot', 'token%3Dbot'], ['"', '%22'],
+     ['a' x 64, 'a' x 64], ["\x{e4}" x 32, '%C3%A4' x 32],
+     ['a' x 63, 'a' x 64, '127.0.0.10'],
+     ["\x{e4}" x 31, '%C3%A4' x 32, '127.0.0.10'])
+{
+    my ($name, $encoded, $from) = @$_;
+
     my $command = $paused ? 'resume' : 'pause';
 
-    command("/token/uploads/$command?actor=$encoded", [$bearer]);
+    $from //= '127.0.0.1';
+
+    command("/token/uploads/$command?actor=$encoded", [$bearer],
+        from => $from);
     $paused = !$paused;
 
-    # in the zone there is room for 95 bytes
-
-    utf8::encode($who);
-    $who = substr $who, 0, 95;
-    utf8::decode($who);
-
-    is((journal())[-1]{actor}{who}, $who, "the journal has the actor $name");
+    is((journal())[-1]{actor}{who}, "peer=$from token=ops actor=$name",
+        "the journal has the actor $encoded");
 }
 
 
