@@ -57,12 +57,12 @@ ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
                                       rollout->name.len);
 
     name = ngx_http_async_upload_journal_event(event);
-    ngx_http_async_upload_json_string(w, "event", name->data, name->len);
+    ngx_http_async_upload_json_word(w, "event", name->data, name->len);
 
     ngx_http_async_upload_json_object(w, "actor");
 
     name = ngx_http_async_upload_journal_actor(event);
-    ngx_http_async_upload_json_string(w, "kind", name->data, name->len);
+    ngx_http_async_upload_json_word(w, "kind", name->data, name->len);
 
     if (event->who[0]) {
         ngx_http_async_upload_json_literal(w, "who", (char *) event->who);
@@ -162,6 +162,8 @@ ngx_http_async_upload_journal_say(ngx_http_async_upload_rollout_t *rollout,
 }
 
 
+/* piece by piece, as a page has many of them */
+
 static void
 ngx_http_async_upload_journal_word(ngx_http_async_upload_json_t *w,
     const char *key, uint64_t v)
@@ -175,16 +177,20 @@ ngx_http_async_upload_journal_word(ngx_http_async_upload_json_t *w,
                 ngx_min(word.state, NGX_HTTP_ASYNC_UPLOAD_STATE_COMPLETE)];
 
     ngx_http_async_upload_json_object(w, key);
-    ngx_http_async_upload_json_string(w, "state", name->data, name->len);
+    ngx_http_async_upload_json_text(w, "\"state\":\"");
+    ngx_http_async_upload_json_put(w, name->data, name->len);
 
     if (word.stage) {
-        ngx_http_async_upload_json_uint(w, "stage", word.stage);
+        ngx_http_async_upload_json_text(w, "\",\"stage\":");
+        ngx_http_async_upload_json_put_uint(w, word.stage);
+        ngx_http_async_upload_json_text(w, ",\"share_bp\":");
 
     } else {
-        ngx_http_async_upload_json_null(w, "stage");
+        ngx_http_async_upload_json_text(w,
+                                  "\",\"stage\":null,\"share_bp\":");
     }
 
-    ngx_http_async_upload_json_uint(w, "share_bp",
+    ngx_http_async_upload_json_put_uint(w,
                                     ngx_http_async_upload_zone_share(&word));
     ngx_http_async_upload_json_end(w);
 }

@@ -199,6 +199,20 @@ ngx_http_async_upload_json_literal(ngx_http_async_upload_json_t *w,
 }
 
 /*
+ * Writes a word of the code as a string, as it is: "len" bytes, of which none
+ * is to be escaped.
+ */
+static inline void
+ngx_http_async_upload_json_word(ngx_http_async_upload_json_t *w,
+    const char *key, const void *s, size_t len)
+{
+    ngx_http_async_upload_json_key(w, key, key ? strlen(key) : 0);
+    ngx_http_async_upload_json_put(w, "\"", 1);
+    ngx_http_async_upload_json_put(w, s, len);
+    ngx_http_async_upload_json_put(w, "\"", 1);
+}
+
+/*
  * Writes an unsigned integer.
  */
 static inline void

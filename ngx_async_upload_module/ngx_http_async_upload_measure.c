@@ -19,6 +19,8 @@
 
 
 static void ngx_http_async_upload_measure_clock(u_char *p, uint64_t ms);
+static void ngx_http_async_upload_measure_word(
+    ngx_http_async_upload_json_t *w, const char *key, const char *word);
 static void ngx_http_async_upload_measure_value(
     ngx_http_async_upload_json_t *w, const char *key, ngx_uint_t unit,
     double value);
@@ -121,7 +123,7 @@ ngx_http_async_upload_measure_rule(ngx_http_async_upload_json_t *w,
         return;
     }
 
-    ngx_http_async_upload_json_literal(w, key,
+    ngx_http_async_upload_measure_word(w, key,
                                      ngx_http_async_upload_guard_names[rule]);
 
     unit = ngx_http_async_upload_measure_rules[rule];
@@ -132,7 +134,7 @@ ngx_http_async_upload_measure_rule(ngx_http_async_upload_json_t *w,
 
     ngx_http_async_upload_measure_value(w, "value", unit, value);
     ngx_http_async_upload_measure_value(w, "limit", unit, limit);
-    ngx_http_async_upload_json_literal(w, "unit",
+    ngx_http_async_upload_measure_word(w, "unit",
                                    ngx_http_async_upload_measure_units[unit]);
 }
 
@@ -146,7 +148,7 @@ ngx_http_async_upload_measure_line(ngx_http_async_upload_json_t *w,
     unit = ngx_http_async_upload_measure_lines[i];
 
     ngx_http_async_upload_json_object(w, NULL);
-    ngx_http_async_upload_json_literal(w, "rule",
+    ngx_http_async_upload_measure_word(w, "rule",
                                        ngx_http_async_upload_guard_lines[i]);
     ngx_http_async_upload_measure_value(w, "need", unit, line->need);
 
@@ -157,7 +159,7 @@ ngx_http_async_upload_measure_line(ngx_http_async_upload_json_t *w,
         ngx_http_async_upload_json_null(w, "have");
     }
 
-    ngx_http_async_upload_json_literal(w, "unit",
+    ngx_http_async_upload_measure_word(w, "unit",
                                    ngx_http_async_upload_measure_units[unit]);
     ngx_http_async_upload_json_bool(w, "open", line->open);
     ngx_http_async_upload_json_end(w);
@@ -178,7 +180,7 @@ ngx_http_async_upload_measure_closed(ngx_http_async_upload_json_t *w,
 
         unit = ngx_http_async_upload_measure_lines[i];
 
-        ngx_http_async_upload_json_literal(w, "line",
+        ngx_http_async_upload_measure_word(w, "line",
                                         ngx_http_async_upload_guard_lines[i]);
 
         if (lines[i].known) {
@@ -190,7 +192,7 @@ ngx_http_async_upload_measure_closed(ngx_http_async_upload_json_t *w,
         }
 
         ngx_http_async_upload_measure_value(w, "limit", unit, lines[i].need);
-        ngx_http_async_upload_json_literal(w, "unit",
+        ngx_http_async_upload_measure_word(w, "unit",
                                    ngx_http_async_upload_measure_units[unit]);
         return;
     }
@@ -204,7 +206,7 @@ ngx_http_async_upload_measure_time(ngx_http_async_upload_json_t *w,
     u_char  buf[NGX_HTTP_ASYNC_UPLOAD_MEASURE_TIME];
 
     ngx_http_async_upload_measure_clock(buf, ms);
-    ngx_http_async_upload_json_string(w, key, buf, sizeof(buf));
+    ngx_http_async_upload_json_word(w, key, buf, sizeof(buf));
 }
 
 
@@ -282,6 +284,14 @@ ngx_http_async_upload_measure_tell_need(ngx_http_async_upload_json_t *w,
 {
     ngx_http_async_upload_measure_tell(w,
                     ngx_http_async_upload_measure_lines[i], line->need);
+}
+
+
+static void
+ngx_http_async_upload_measure_word(ngx_http_async_upload_json_t *w,
+    const char *key, const char *word)
+{
+    ngx_http_async_upload_json_word(w, key, word, strlen(word));
 }
 
 
