@@ -131,7 +131,9 @@ serve(unsigned arm, unsigned size, double us)
     a->bucket++;
     a->timed[size]++;
 
-    for (k = 0; k < SLOW; k++) {
+    /* of sync only the first two are looked at */
+
+    for (k = 0; k < (arm == SYNC ? 2 : SLOW); k++) {
         a->slow[size][k] += (limit(arm, size, k) != 0
                              && us > (double) limit(arm, size, k));
     }
@@ -226,7 +228,8 @@ test_outage(void)
 static void
 test_rules(void)
 {
-    unsigned  n;
+    int       good;
+    unsigned  n, k;
 
     fresh(100);
     conf.gate_error = 200000;
@@ -255,6 +258,26 @@ test_rules(void)
 
     tap_ok(in.success_verdict == S(REVIEW) && in.error_verdict == S(REVIEW),
            "beyond the gate, but not beyond rollback's limits, is a review");
+
+    good = 1;
+
+    for (k = 0; k < 2; k++) {
+        fresh(100);
+        conf.rb_success = k ? 100000 : 950000;
+        conf.rb_error = k ? 50000 : 900000;
+
+        for (n = 0; n < 20; n++) {
+            fail(ASYNC);
+            serve(ASYNC, 0, 0);
+            serve(ASYNC, 0, 0);
+            tick();
+        }
+
+        good &= (in.success_verdict == (k ? S(REVIEW) : S(ROLLBACK))
+                 && in.error_verdict == (k ? S(ROLLBACK) : S(REVIEW)));
+    }
+
+    tap_ok(good, "each has a limit of its own");
 
     fresh(100);
     conf.gate_success = 800000;
@@ -558,8 +581,9 @@ test_both(void)
 static void
 test_estimate(void)
 {
-    int       found, follows, apart, used;
+    int       found, follows, apart, used, good;
     double    mean, sigma, over[2], us;
+    uint64_t  was;
     unsigned  i, k, n, round, size;
 
     found = 1;
@@ -643,7 +667,10 @@ test_estimate(void)
     seen.mean_us[2] = 100;
     tick();
 
+    good = 1;
+
     for (n = 0; n < 60; n++) {
+        was = limit(SYNC, 2, 0);
         k = (limit(SYNC, 2, 0) < 80000) ? 1000000
             : (limit(SYNC, 2, 0) < 120000) ? 250000 : 0;
         i = (limit(SYNC, 2, 1) < 180000) ? 1000000
@@ -653,17 +680,23 @@ test_estimate(void)
         seen.arm[SYNC].slow[2][0] += k;
         seen.arm[SYNC].slow[2][1] += i;
         tick();
+        good &= (limit(SYNC, 2, 0) <= was * 3);
     }
+
+    tap_ok(good, "one tick moves an estimate by a factor of 2.72 at most");
 
     tap_ok(limit(SYNC, 2, 0) >= 80000 && limit(SYNC, 2, 0) <= 120000
            && limit(SYNC, 2, 1) >= 180000 && limit(SYNC, 2, 1) <= 220000,
            "an estimate that is a thousand times too low arrives");
 
     for (n = 0; n < 100; n++) {
+        was = limit(SYNC, 2, 0);
         seen.arm[SYNC].timed[2] += 1000000;
         tick();
+        good &= (limit(SYNC, 2, 0) + 1 >= was / 3);
     }
 
+    tap_ok(good, "down, too");
     tap_ok(limit(SYNC, 2, 0) == 1 && limit(SYNC, 2, 1) == 1,
            "it never falls below a microsecond");
 
@@ -776,11 +809,37 @@ test_slow(void)
 
     tap_ok(good, "a ratio that is off has no limits and no evidence");
 
+    /* other ratios, at once */
+
+    fresh(1000);
+    seen.mean_us[0] = 1000;
+    tick();
+    good = (limit(SYNC, 0, 0) == 1200 && limit(SYNC, 0, 1) == 2500
+            && limit(ASYNC, 0, 0) == 1320 && limit(ASYNC, 0, 3) == 3000);
+    conf.gate_latency = 1.5;
+    conf.rv_latency = 2;
+    tick();
+
+    tap_ok(good && limit(ASYNC, 0, 0) == 1800 && limit(ASYNC, 0, 1) == 3750
+           && limit(ASYNC, 0, 2) == 2400 && limit(ASYNC, 0, 3) == 5000,
+           "limits follow the ratios, from 120%% and 250%% of the mean on");
+
+    conf.gate_latency = 1.1;
+    conf.rv_latency = 0;
+
+    for (n = 0; n < 20; n++) {
+        serve(ASYNC, 0, 1e6);
+        tick();
+    }
+
+    good = (in.gate_slower > 1000);
+
     /* switched off while there is evidence */
 
     conf.gate_latency = 0;
     tick();
-    tap_ok(in.gate_slower == 0, "also if it was on before");
+    tap_ok(good && in.gate_slower == 0, "what is switched off has no evidence "
+           "any more");
 }
 
 
@@ -875,7 +934,14 @@ test_baseline(void)
     good = (in.slower == 0 && in.gate_slower == 0);
     tick();
 
-    tap_ok(good && in.slower == 0 && limit(ASYNC, 0, 0) == 1100000,
+    good &= (in.slower == 0 && limit(ASYNC, 0, 0) == 1100000);
+    seen.baseline_us[1] = 3000000;
+    tick();
+    good &= (limit(ASYNC, 0, 1) - 3300000 <= 1);
+    seen.baseline_us[0] = 0;
+    tick();
+
+    tap_ok(good && in.slower == 0 && limit(ASYNC, 0, 0) == 0,
            "what was counted by other limits is not held against these");
 
     tap_ok(near(ngx_http_async_upload_detect_rank(0.75, 10000),
