@@ -144,6 +144,30 @@ sub complete_journal {
 }
 
 
+# What each of them is to be.
+
+my %states = (
+    running => 'running, 5000', shared => 'running, 2501',
+    paused => 'paused, 5000', review => 'review, 5000',
+    rolled_back => 'rolled_back, 0', off => 'off, 0', off_paused => 'off, 0',
+    off_back => 'off, 0', drilled => 'running, 5000',
+    held => 'running, 5000', unsaved => 'running, 5000',
+    first => 'running, 1000, stage 1', second => 'running, 5000, stage 2',
+    complete => 'complete, 9000, stage 3',
+    stage_back => 'rolled_back, 0, stage 2', nowhere => 'rolled_back, 0',
+);
+
+sub has_states {
+    my ($title) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    is_deeply({ map { ($_ => state_of($nginx->status($_))) }
+                    @{$guarded->{names}} }, \%states,
+              "$title: each of them has its state");
+}
+
+
 # All of them, before and after.
 
 sub survives {
@@ -194,6 +218,8 @@ sub survives {
         conserved($nginx->quiet($name), "$name: nothing is lost in $title");
     }
 
+    has_states("after $title");
+
     my $now = complete_journal($title);
 
     for my $name (@{$guarded->{names}}) {
@@ -240,20 +266,7 @@ is(state_of($nginx->status('rolled_back')), 'rolled_back, 0',
 wait_for { $nginx->status('review')->{state} eq 'review' }
     'a review of what is rejected';
 
-my %states = map { ($_ => state_of($nginx->status($_))) }
-                 @{$guarded->{names}};
-
-is_deeply(\%states, {
-    running => 'running, 5000', shared => 'running, 2501',
-    paused => 'paused, 5000', review => 'review, 5000',
-    rolled_back => 'rolled_back, 0', off => 'off, 0', off_paused => 'off, 0',
-    off_back => 'off, 0', drilled => 'running, 5000',
-    held => 'running, 5000', unsaved => 'running, 5000',
-    first => 'running, 1000, stage 1', second => 'running, 5000, stage 2',
-    complete => 'complete, 9000, stage 3',
-    stage_back => 'rolled_back, 0, stage 2', nowhere => 'rolled_back, 0',
-}, 'each of them has its state');
-
+has_states('at first');
 is($nginx->status('stage_back')->{share_kept_bp}, 5000,
    'what is rolled back knows its share');
 
@@ -264,8 +277,8 @@ like(slurp("$nginx->{dir}/logs/error.log") . slurp("$nginx->{dir}/logs/stderr"),
      qr/\[warn\] .*state/, 'a rollout without a state file is warned of');
 
 command('nowhere', 'resume');
-is(state_of($nginx->status('nowhere')), 'running, 5000',
-   'it goes on when it is resumed');
+$states{nowhere} = 'running, 5000';
+has_states('with what is resumed');
 ok(!-e "$nginx->{dir}/temp/async_upload/nowhere.state", 'it has no file');
 wait_for { $nginx->status('nowhere')->{baseline}{frozen} } 'its baseline';
 
@@ -332,6 +345,8 @@ $nginx->launch;
 
 is($nginx->status('held')->{clients}{uploads}, $uploads + 2,
    'and is counted');
+$states{nowhere} = 'rolled_back, 0';
+has_states('started again');
 
 survives('a restart', sub {
     $nginx->end('QUIT');
@@ -391,8 +406,8 @@ $nginx->crash;
 $guarded->{clients} = [];
 $nginx->launch;
 
-is(state_of($nginx->status('shared')), 'rolled_back, 0',
-   'an announced rollback survives kill -9');
+$states{shared} = 'rolled_back, 0';
+has_states('with an announced rollback before kill -9');
 
 for my $name (grep { $_ ne 'nowhere' } @{$guarded->{names}}) {
     my $before = $before{$name};
@@ -457,12 +472,11 @@ $nginx->crash;
 $guarded->{clients} = [];
 $nginx->launch;
 
-is(state_of($nginx->status('unsaved')), 'running, 5000',
-   'a share that was never saved is not there after kill -9');
-is(state_of($nginx->status('second')), 'running, 5000, stage 2',
-   'nor is a stage');
-is(state_of($nginx->status('running')), 'rolled_back, 0',
-   'a rollback that was saved late is');
+# neither is a share or stage there that was never saved, nor is a rollback gone
+# that was saved late
+
+$states{running} = 'rolled_back, 0';
+has_states('killed after what could not be saved');
 
 
 # What lay beneath.
