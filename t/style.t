@@ -27,7 +27,7 @@ my @layers = (
     [qw(bucket murmur hist stats repeat ratio facts json name parse record
        recall)],
     [qw(gate guard detect explain zone slot file live)],
-    [qw(event journal measure total saved state look change rollout command act
+    [qw(dossier event journal measure total saved state look change rollout command act
        follow sample tick apply)],
     [qw(decide attempt copy peer account variable render progress history text
        report criteria respond setting status access param form drill control
@@ -75,7 +75,7 @@ my %within = (
 # other.
 
 my %pure = map { $_ => 1 } qw(bucket murmur hist stats repeat ratio facts json
-                              gate guard detect explain record recall);
+                              gate guard detect explain dossier record recall);
 my %libc = map { $_ => 1 } qw(float.h limits.h math.h stddef.h stdint.h
                               string.h);
 my %more = (bucket => qr{^openssl/});
