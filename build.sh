@@ -57,6 +57,12 @@ usage: ./build.sh COMMAND [OPTION...]
   test [FILE...]        build, then run all tests, or these files of t/
       --nginx=NAME      with this nginx alone: 1.22, 1.30 or asan
   vectors FILE          run the vectors of a file through the units
+  simulate [OPTION...]  run rollouts at random through the units
+      --runs=N          of each scenario, instead of 1000
+      --seed=N          another random source
+      --scenario=NAME   this one alone, or several: NAME,NAME
+      --values          what each run came to, not the table
+  replay FILE           decide again by the records of a journal
   bench [OPTION...]     measure instructions per upload
   exec COMMAND...       run a command with what "deps" has fetched
   clean                 remove build/, except for build/deps
@@ -409,6 +415,43 @@ command_vectors() {
 }
 
 
+# The simulator is made of the same sources, but in a hurry.
+
+command_simulate() {
+    local dir=$build/simulate source
+
+    deps_build
+    build_units "$dir" CFLAGS="-O3 -march=native -ffp-contract=off" \
+        "$dir/simulate"
+
+    source=$(git -C "$top" rev-parse --short HEAD 2>/dev/null || true)
+
+    if [ -n "$source" ] && ! git -C "$top" diff --quiet HEAD -- \
+                             ngx_async_upload_module t/simulate
+    then
+        source+=" with changes"
+    fi
+
+    end_turn
+    exec "$dir/simulate" ${source:+"--source=commit $source"} "$@"
+}
+
+
+command_replay() {
+    local dir=$build/units file
+
+    [ $# = 1 ] || die "replay: one journal is needed"
+    [ -f "$1" ] || die "replay: no file \"$1\""
+
+    file=$(cd "$(dirname "$1")" && pwd)/${1##*/}
+
+    deps_build
+    build_units "$dir"
+    end_turn
+    exec "$dir/replay" "$file"
+}
+
+
 command_bench() {
     [ -x "$top/t/bench/run" ] || die "bench: there is no t/bench/run"
 
@@ -459,7 +502,7 @@ main() {
     [ $# = 0 ] || shift
 
     case $command in
-        deps | build | run | test | vectors | bench | clean)
+        deps | build | run | test | vectors | simulate | replay | bench | clean)
             take_turns
             "command_$command" "$@" ;;
         reload | exec)

@@ -45,10 +45,14 @@ command_test() {
         [ -f "$file" ] || die "test: no file \"$file\""
 
         case ${file##*/} in
-            unit_*.t | vectors.t) units+=("$file") plain+=("$file") ;;
-            build_*.t | style.t)  plain+=("$file") ;;
-            bench.t)              budgets+=("$file") ;;
-            *)                    about_nginx+=("$file") ;;
+            unit_*.t | vectors.t | replay.t)
+                units+=("$file") plain+=("$file") ;;
+            build_*.t | style.t | simulate.t)
+                plain+=("$file") ;;
+            bench.t)
+                budgets+=("$file") ;;
+            *)
+                about_nginx+=("$file") ;;
         esac
     done
 
