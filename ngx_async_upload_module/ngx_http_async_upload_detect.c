@@ -64,6 +64,8 @@ static const ngx_http_async_upload_stats_bet_t *
         ngx_http_async_upload_detect_bets_t *bets, unsigned i, double p0);
 static uint64_t ngx_http_async_upload_detect_counted(
     const ngx_http_async_upload_detect_arm_t *arm);
+static uint64_t ngx_http_async_upload_detect_finished(
+    const ngx_http_async_upload_detect_arm_t *arm);
 static void ngx_http_async_upload_detect_rates(
     const ngx_http_async_upload_guard_conf_t *conf,
     ngx_http_async_upload_detect_bets_t *bets,
@@ -133,7 +135,8 @@ ngx_http_async_upload_detect_tick(
     async = &sh->last[NGX_HTTP_ASYNC_UPLOAD_DETECT_ASYNC];
 
     share = ngx_http_async_upload_detect_expect((double) seen->share / 10000,
-                                                async->bucket, sync->bucket);
+                                  ngx_http_async_upload_detect_finished(async),
+                                  ngx_http_async_upload_detect_finished(sync));
 
     sh->two_arm = seen->share > 0 && seen->share < 10000
                   && share <= NGX_HTTP_ASYNC_UPLOAD_DETECT_MOST;
@@ -240,8 +243,10 @@ ngx_http_async_upload_detect_share(const ngx_http_async_upload_detect_sh_t *sh)
 {
     uint64_t  async, sync;
 
-    sync = sh->last[NGX_HTTP_ASYNC_UPLOAD_DETECT_SYNC].bucket;
-    async = sh->last[NGX_HTTP_ASYNC_UPLOAD_DETECT_ASYNC].bucket;
+    sync = ngx_http_async_upload_detect_finished(
+                             &sh->last[NGX_HTTP_ASYNC_UPLOAD_DETECT_SYNC]);
+    async = ngx_http_async_upload_detect_finished(
+                             &sh->last[NGX_HTTP_ASYNC_UPLOAD_DETECT_ASYNC]);
 
     return (async != 0) ? (double) async / ((double) async + (double) sync) : 0;
 }
@@ -323,6 +328,14 @@ ngx_http_async_upload_detect_counted(
     const ngx_http_async_upload_detect_arm_t *arm)
 {
     return (arm->failure > arm->repeated) ? arm->failure - arm->repeated : 0;
+}
+
+
+static uint64_t
+ngx_http_async_upload_detect_finished(
+    const ngx_http_async_upload_detect_arm_t *arm)
+{
+    return arm->success + arm->failure + arm->rejected + arm->aborted;
 }
 
 

@@ -61,7 +61,10 @@ typedef enum {
 } ngx_http_async_upload_detect_reference_e;
 
 
-/* what an arm has finished since the observation began */
+/*
+ * What an arm has finished since the observation began: success, failure,
+ * rejected and aborted are all there are.
+ */
 
 typedef struct {
     uint64_t  success;
@@ -69,7 +72,6 @@ typedef struct {
     uint64_t  repeated;     /* failures that are no evidence */
     uint64_t  rejected;
     uint64_t  aborted;
-    uint64_t  bucket;       /* finished ones, chosen by bucket */
 
     /* successes whose latency counts, and those above the limits */
     uint64_t  timed[NGX_HTTP_ASYNC_UPLOAD_DETECT_SIZES];
@@ -178,8 +180,8 @@ typedef struct {
  * min_failures, confirm_ms; proof and proof_error.
  *
  * Two arms are compared while there is a control: at a share above 0% and below
- * 100%, and until 99.5% of what the buckets have chosen was async's.  An
- * observed share below 0.5% is taken for 0.5%.
+ * 100%, and until 99.5% of what has finished was async's.  A share below 0.5%
+ * is taken for 0.5%.
  *
  * Context: any process; some microseconds.
  * Locks:   the caller's: one writer of all but "limits".
@@ -212,7 +214,7 @@ void ngx_http_async_upload_detect_fill(
     ngx_http_async_upload_guard_input_t *in);
 
 /*
- * The share of async among what the buckets have chosen, as of the last tick.
+ * The share of async of all that has finished, as of the last tick.
  *
  * Returns: 0..1; 0 for 0 of 0.
  */

@@ -3,7 +3,7 @@
 # Copyright (C) 2026 the ngx_http_async_upload_module authors
 
 # Whether the decisions of a journal are made again.  The journals are those of
-# unit/dossier.c; that of nginx itself is in journal.t.
+# unit/dossier.c.
 
 use strict;
 use warnings;

@@ -81,7 +81,6 @@ rollout_upload(rollout_t *r, unsigned arm, uint32_t who, unsigned failed,
     ngx_http_async_upload_detect_arm_t  *a;
 
     a = &r->seen.arm[arm];
-    a->bucket++;
 
     now = r->seen.now_ms;
 
@@ -136,7 +135,6 @@ rollout_upload(rollout_t *r, unsigned arm, uint32_t who, unsigned failed,
 void
 rollout_served(rollout_t *r, uint64_t n)
 {
-    r->seen.arm[SYNC].bucket += n;
     r->seen.arm[SYNC].success += n;
 }
 

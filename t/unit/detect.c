@@ -128,7 +128,6 @@ serve(unsigned arm, unsigned size, double us)
 
     a = &seen.arm[arm];
     a->success++;
-    a->bucket++;
     a->timed[size]++;
 
     /* of sync only the first two are looked at */
@@ -144,7 +143,15 @@ static void
 fail(unsigned arm)
 {
     seen.arm[arm].failure++;
-    seen.arm[arm].bucket++;
+}
+
+
+/* all that an arm has finished */
+
+static uint64_t
+finished(const arm_t *a)
+{
+    return a->success + a->failure + a->rejected + a->aborted;
 }
 
 
@@ -411,12 +418,13 @@ test_share(void)
             seen.arm[SYNC].failure += f0;
             seen.arm[ASYNC].rejected += r1;
             seen.arm[SYNC].rejected += r0;
-            seen.arm[ASYNC].bucket += f1 + r1 + tap_below(20);
-            seen.arm[SYNC].bucket += f0 + r0 + tap_below(20);
+            seen.arm[ASYNC].success += tap_below(20);
+            seen.arm[SYNC].success += tap_below(20);
+            seen.arm[SYNC].aborted += tap_below(2);
             tick();
 
-            a = seen.arm[ASYNC].bucket;
-            s = seen.arm[SYNC].bucket;
+            a = finished(&seen.arm[ASYNC]);
+            s = finished(&seen.arm[SYNC]);
 
             if (rho > 0.995) {
                 late &= (in.two_arm == 0);
@@ -752,9 +760,9 @@ test_slow(void)
 
             tick();
 
-            rho = (seen.share / 100.0 + (double) last[ASYNC].bucket)
-                  / (100 + (double) last[ASYNC].bucket
-                     + (double) last[SYNC].bucket);
+            rho = (seen.share / 100.0 + (double) finished(&last[ASYNC]))
+                  / (100 + (double) finished(&last[ASYNC])
+                     + (double) finished(&last[SYNC]));
 
             for (k = 0; k < SLOW; k++) {
                 memset(weight, 0, sizeof(weight));
@@ -1041,8 +1049,7 @@ test_bets(void)
             seens[i].arm[SYNC].timed[0] += 4;
             seens[i].arm[SYNC].slow[0][0]++;
             seens[i].arm[ASYNC].slow[0][2] += tap_below(10) < 2;
-            seens[i].arm[ASYNC].bucket += 2;
-            seens[i].arm[SYNC].bucket += 3;
+            seens[i].arm[SYNC].success += 3;
 
             ngx_http_async_upload_detect_tick(&confs[i], &one, &shared[i],
                                               &seens[i]);
@@ -1109,7 +1116,6 @@ test_equal(void)
 
                 } else if (tap_below(1000) < 20) {
                     seen.arm[arm].rejected++;
-                    seen.arm[arm].bucket++;
 
                 } else {
                     serve(arm, class, size);
