@@ -303,6 +303,30 @@ cell(const options_t *o, const uint32_t *values, unsigned n, char *text)
 }
 
 
+/* for what reason the most of them were decided on */
+
+static const char *
+reason(const options_t *o, const outcome_t *outcomes)
+{
+    unsigned  i, most, seen[NGX_HTTP_ASYNC_UPLOAD_GUARD_REASONS];
+
+    memset(seen, 0, sizeof(seen));
+
+    for (i = 0; i < o->runs; i++) {
+        seen[outcomes[i].reason]++;
+    }
+
+    seen[NGX_HTTP_ASYNC_UPLOAD_GUARD_NONE] = 0;
+    most = NGX_HTTP_ASYNC_UPLOAD_GUARD_NONE;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_GUARD_REASONS; i++) {
+        most = (seen[i] > seen[most]) ? i : most;
+    }
+
+    return seen[most] ? ngx_http_async_upload_guard_names[most] : "";
+}
+
+
 static void
 print_table(const options_t *o, const outcome_t *outcomes, uint32_t *values)
 {
@@ -313,10 +337,10 @@ print_table(const options_t *o, const outcome_t *outcomes, uint32_t *values)
     printf("%-34s", "");
 
     for (k = 0; k < COLUMNS; k++) {
-        printf("  %-20s", columns[k].title);
+        printf("  %-18s", columns[k].title);
     }
 
-    printf("\n");
+    printf("  mostly by\n");
 
     for (i = 0; i < o->n; i++) {
         from = &outcomes[(size_t) i * o->runs];
@@ -326,10 +350,10 @@ print_table(const options_t *o, const outcome_t *outcomes, uint32_t *values)
         for (k = 0; k < COLUMNS; k++) {
             n = collect(o, from, k, values);
             cell(o, values, n, text);
-            printf("  %-20s", text);
+            printf("  %-18s", text);
         }
 
-        printf("\n");
+        printf("  %s\n", reason(o, from));
     }
 }
 
