@@ -336,6 +336,7 @@ my %why = (
     writable => 'others can write it',
     group => 'others can write it',
     twice => 'it has another name, too',
+    stuck => 'it is of another kind',
 );
 
 # only root can make and read such files
@@ -376,6 +377,12 @@ for my $n (0 .. 15) {
             spew_private(path($nginx, $name), $good->named($name)->text);
             chmod $mode, path($nginx, $name) if $mode;
         };
+
+        # what has the other name cannot be replaced
+
+        spew_private(path($nginx, 'stuck'), 'nonsense');
+        mkdir path($nginx, 'stuck') . '.corrupt';
+        spew(path($nginx, 'stuck') . '.corrupt/file', 'x');
 
         $good_at->('writable', 0602);
         $good_at->('group', 0620);
@@ -420,6 +427,9 @@ for my $n (0 .. 15) {
         slurp(path($nginx, $name) . '.corrupt') eq $content{$name}
             or fail("$name is kept as it was");
     }
+
+    ok((grep { /\[warn\] .*"\S+stuck\.state" to "\S+\.corrupt" failed/ }
+              @lines) == 1, 'what cannot be kept aside is said');
 
     is(slurp("$nginx->{dir}/temp/async_upload/target"),
        $good->named('link')->text, 'what a link points to is left alone');
@@ -471,6 +481,37 @@ for my $n (0 .. 15) {
               [71, 8], 'of more events than there is room for the last stay');
 
     is_deeply([violations($rollout)], [], 'and all of them are counted');
+
+    $nginx->stop;
+}
+
+
+# The age of an observation, also after a start of the machine, whose clock
+# then begins at 0 while the observation is older.
+
+{
+    my $nginx = start([['uploads', 'async_upload_stage 10% soak=360d;']],
+                      clock => 1);
+
+    my $left = sub { $nginx->status('uploads')->{stage}{soak_left_s} };
+    my $day = 86400;
+
+    $nginx->advance_clock(180 * $day);
+    $nginx->command('uploads', 'pause');
+
+    saved($nginx, 'uploads', state => 2);
+
+    my $before = $left->();
+
+    ok(abs($before - 180 * $day) < $day, 'half of a soak is over');
+
+    for my $after ('a restart', 'a start of the machine') {
+        $nginx->crash;
+        $nginx->advance_clock(-180 * $day) if $after =~ /machine/;
+        $nginx->launch;
+
+        ok(abs($left->() - $before) < $day, "so it is after $after");
+    }
 
     $nginx->stop;
 }
