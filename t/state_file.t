@@ -496,6 +496,10 @@ for my $n (0 .. 15) {
     my $left = sub { $nginx->status('uploads')->{stage}{soak_left_s} };
     my $day = 86400;
 
+    # it has begun once it is in the file
+
+    saved($nginx, 'uploads', state => 1);
+
     $nginx->advance_clock(180 * $day);
     $nginx->command('uploads', 'pause');
 
