@@ -492,19 +492,45 @@ void
 ngx_http_async_upload_file_set_aside(const u_char *path, ngx_log_t *log)
 {
     u_char     name[NGX_MAX_PATH];
+    ngx_fd_t   fd;
     ngx_err_t  err;
 
     err = ngx_http_async_upload_file_name(name, path,
                                           NGX_HTTP_ASYNC_UPLOAD_FILE_ASIDE);
+    if (err) {
+        goto failed;
+    }
 
-    if (err == 0 && ngx_rename_file(path, name) == NGX_FILE_ERROR) {
+    if (ngx_delete_file(name) == NGX_FILE_ERROR && ngx_errno != NGX_ENOENT) {
         err = ngx_errno;
+        goto failed;
     }
 
-    if (err && err != NGX_ENOENT) {
-        ngx_log_error(NGX_LOG_WARN, log, err,
-                      ngx_rename_file_n " \"%s\" to "
-                      "\"%s" NGX_HTTP_ASYNC_UPLOAD_FILE_ASIDE "\" failed",
-                      path, path);
+    /* a link is not followed */
+
+    if (linkat(AT_FDCWD, (const char *) path, AT_FDCWD, (const char *) name, 0)
+        == 0)
+    {
+        return;
     }
+
+    if (ngx_rename_file(path, name) == NGX_FILE_ERROR) {
+        err = ngx_errno;
+        goto failed;
+    }
+
+    fd = ngx_http_async_upload_file_create(path);
+
+    if (fd == NGX_INVALID_FILE || ngx_close_file(fd) == NGX_FILE_ERROR) {
+        err = ngx_errno;
+        goto failed;
+    }
+
+    return;
+
+failed:
+
+    ngx_log_error(NGX_LOG_WARN, log, err,
+                  "\"%s\" cannot be kept as "
+                  "\"%s" NGX_HTTP_ASYNC_UPLOAD_FILE_ASIDE "\"", path, path);
 }

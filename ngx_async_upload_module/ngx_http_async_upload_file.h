@@ -68,8 +68,12 @@ ngx_err_t ngx_http_async_upload_file_write(const u_char *path,
 void ngx_http_async_upload_file_sweep(const u_char *path, ngx_log_t *log);
 
 /*
- * Renames a file, or what else has its name, to PATH.corrupt; what had that
- * name before is replaced.  A failure is logged as [warn].
+ * Keeps a file that was refused, or what else has its name, as PATH.corrupt;
+ * what had that name before is replaced.  A failure is logged as [warn].
+ *
+ * The file stays where it is, too, until another one is written: if it never
+ * is, the next start must not find that there was none.  A directory, which
+ * could not be replaced, is moved, and an empty file takes its place.
  */
 void ngx_http_async_upload_file_set_aside(const u_char *path, ngx_log_t *log);
 

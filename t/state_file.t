@@ -428,8 +428,8 @@ for my $n (0 .. 15) {
             or fail("$name is kept as it was");
     }
 
-    ok((grep { /\[warn\] .*"\S+stuck\.state" to "\S+\.corrupt" failed/ }
-              @lines) == 1, 'what cannot be kept aside is said');
+    ok((grep { /\[warn\] .*"\S+stuck\.state" cannot be kept as/ } @lines)
+       == 1, 'what cannot be kept aside is said');
 
     is(slurp("$nginx->{dir}/temp/async_upload/target"),
        $good->named('link')->text, 'what a link points to is left alone');
@@ -445,6 +445,44 @@ for my $n (0 .. 15) {
     is(state($nginx, 'link'), 'running 5000', 'to the share of nginx.conf');
 
     $nginx->stop(@expected, qr/is refused: /);
+}
+
+
+# One that is refused must not be taken for a first start by the next one, if
+# nobody has come to write another.
+
+{
+    my $nginx = start([['uploads']]);
+    my $log = "$nginx->{dir}/logs/error.log";
+    my @states;
+
+    for my $n (1 .. 5) {
+        $nginx->crash;
+
+        spew_private(path($nginx, 'uploads'), 'nonsense');
+        spew($log, '');
+
+        my $pid = $nginx->{pid} = $nginx->spawn;
+        my $end = time + $AsyncUpload::Deadline;
+
+        # killed as soon as it has said so
+
+        until (slurp($log) =~ /is refused: / || time > $end) {
+            select undef, undef, undef, 0.0002;
+        }
+
+        kill 'STOP', $pid;
+        kill 'KILL', $nginx->workers, $pid;
+        waitpid $pid, 0;
+
+        $nginx->launch;
+        push @states, state($nginx, 'uploads');
+    }
+
+    is_deeply(\@states, [('rolled_back 0') x 5],
+              'a file that was refused once is refused again');
+
+    $nginx->stop(qr/is refused: /);
 }
 
 
