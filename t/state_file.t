@@ -13,13 +13,13 @@ use lib "$FindBin::Bin/lib";
 
 use AsyncUpload;
 use Digest::SHA qw(sha256);
-use Fcntl qw(S_ISDIR S_ISFIFO S_ISLNK S_ISREG);
+use Fcntl qw(S_ISREG);
 use IO::Socket::UNIX;
-use JSON::PP;
 use POSIX qw(mkfifo);
 use Saved;
 use Stub;
 use Test::More;
+use Time::HiRes qw(time);
 
 
 my $stub = Stub->start(qw(s1 a1));

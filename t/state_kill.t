@@ -13,7 +13,6 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use AsyncUpload;
-use JSON::PP;
 use Saved;
 use Test::More;
 use Time::HiRes qw(time);
@@ -29,8 +28,8 @@ diag("$kills kills, seed $seed") if @ARGV;
 
 my $port = free_port();
 
-# A sanitizer that is killed while it looks for leaks complains; other tests have
-# it look.
+# A sanitizer that is killed while it looks for leaks complains; other tests
+# have it look.
 
 my %env = (ASAN_OPTIONS => join ',', $ENV{ASAN_OPTIONS} // (),
                                      'detect_leaks=0');

@@ -76,8 +76,7 @@ sub get {
 }
 
 
-# $saved->with(NAME => VALUES, ...): another one, with these lines changed; a
-# name that ends in "+" is added after the line of the name.
+# $saved->with(NAME => VALUES, ...): another one, with these lines changed.
 
 sub with {
     my ($self, @changes) = @_;
