@@ -65,6 +65,11 @@ sub complete {
 {
     my ($port, $sync, $async) = map { free_port() } 1 .. 3;
 
+    my $servers = AsyncUpload->start(port => $sync, http => <<"END");
+    server { listen 127.0.0.1:$sync backlog=1024; return 201; }
+    server { listen 127.0.0.1:$async backlog=1024; return 202; }
+END
+
     my $nginx = AsyncUpload->start(port => $port, workers => 2,
                                    http => <<"END");
     upstream upload_async { server 127.0.0.1:$async; }
@@ -97,9 +102,6 @@ sub complete {
             async_upload_control;
         }
     }
-
-    server { listen 127.0.0.1:$sync backlog=1024; return 201; }
-    server { listen 127.0.0.1:$async backlog=1024; return 202; }
 END
 
     wait_for { $nginx->status('uploads')->{baseline}{frozen} } 'the baseline';
@@ -166,6 +168,7 @@ END
        'no reload is an event');
 
     $nginx->stop;
+    $servers->end('TERM');
 }
 
 

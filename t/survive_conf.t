@@ -367,6 +367,13 @@ sub play {
 
     is_deeply(\@bad, [], "$how: everything is as commanded at first");
 
+    # which is recorded by the next tick
+
+    wait_for {
+        !grep { $_->{share_bp} && !$_->{baseline}{frozen} }
+            values %{$nginx->status->{rollouts}};
+    } 'baselines';
+
     my $before = look($guarded);
 
     $guarded->events($_) for @{$guarded->{names}};

@@ -134,11 +134,13 @@ sub start {
     $guarded = Guarded->new(workers => 1);
     $guarded->add($_) for @names;
 
-    # "reuseport" would give each worker connections of its own
+    # "reuseport" would give each worker connections of its own; the new binary
+    # is started with what "env" names, which is there for sanitizers' sake
 
     my $conf = $guarded->conf =~ s/ reuseport;/;/r;
-    my $nginx = AsyncUpload->start(http => $conf, port => $guarded->{port},
-                                   daemon => 1);
+    my $nginx = AsyncUpload->start(
+        http => $conf, port => $guarded->{port}, daemon => 1,
+        main => 'env ASAN_OPTIONS; env UBSAN_OPTIONS; env LSAN_OPTIONS;');
 
     $guarded->{nginx} = $nginx;
 
