@@ -239,7 +239,7 @@ typedef struct {
     ngx_msec_t                          confirm;        /* ms */
     ngx_uint_t                          min_failures;
     ngx_uint_t                          proof;          /* ppm; 0: off */
-    ngx_uint_t                          horizon;        /* seconds */
+    ngx_msec_t                          horizon;        /* ms */
 } ngx_http_async_upload_statistics_t;
 
 
@@ -395,6 +395,7 @@ struct ngx_http_async_upload_ctx_s {
     ngx_uint_t                          reason;
     ngx_uint_t                          share;      /* basis points */
     ngx_int_t                           bucket;     /* -1: none was needed */
+    uint32_t                            identity;   /* hash; 0: of nobody */
     uint64_t                            epoch;
 
     /* the upload */
@@ -420,6 +421,7 @@ struct ngx_http_async_upload_ctx_s {
     unsigned                            committed:1;
     unsigned                            fallback:1; /* sync took it over */
     unsigned                            whole:1;    /* all of it was sent */
+    unsigned                            repeated:1; /* a failure, no evidence */
 };
 
 

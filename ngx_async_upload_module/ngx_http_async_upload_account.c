@@ -22,6 +22,15 @@ static void ngx_http_async_upload_account_fallback(
     ngx_http_async_upload_ctx_t *ctx, ngx_http_async_upload_cell_sh_t *cell);
 static void ngx_http_async_upload_account_evidence(
     ngx_http_async_upload_ctx_t *ctx, ngx_uint_t size);
+static void ngx_http_async_upload_account_slow(
+    ngx_http_async_upload_ctx_t *ctx,
+    ngx_http_async_upload_evidence_arm_t *arm, const uint64_t *limit,
+    ngx_uint_t size);
+static void ngx_http_async_upload_account_repeated(
+    ngx_http_async_upload_ctx_t *ctx,
+    ngx_http_async_upload_evidence_arm_t *arm);
+static void ngx_http_async_upload_account_served(
+    ngx_http_async_upload_ctx_t *ctx);
 static void ngx_http_async_upload_account_rule(
     ngx_http_async_upload_ctx_t *ctx);
 static ngx_uint_t ngx_http_async_upload_account_class(uint64_t bytes);
@@ -120,6 +129,74 @@ ngx_http_async_upload_account_commit(ngx_http_async_upload_ctx_t *ctx)
 }
 
 
+/* a success that took longer than limits of latency allow */
+
+static void
+ngx_http_async_upload_account_slow(ngx_http_async_upload_ctx_t *ctx,
+    ngx_http_async_upload_evidence_arm_t *arm, const uint64_t *limit,
+    ngx_uint_t size)
+{
+    uint64_t    us;
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_SLOW; i++) {
+        us = __atomic_load_n(&limit[i], __ATOMIC_RELAXED);
+
+        if (us != 0 && ctx->latency > us) {
+            ngx_http_async_upload_zone_add(ctx->slot, &arm->slow[size][i], 1);
+        }
+    }
+}
+
+
+/* a failure that is no evidence is counted as such, before it is counted */
+
+static void
+ngx_http_async_upload_account_repeated(ngx_http_async_upload_ctx_t *ctx,
+    ngx_http_async_upload_evidence_arm_t *arm)
+{
+    ngx_http_async_upload_cell_sh_t  *cell;
+    ngx_http_async_upload_rollout_t  *rollout;
+
+    rollout = ctx->rollout;
+
+    if (!rollout->statistics.sequential
+        || ngx_http_async_upload_repeat_failed(&rollout->sh->repeat,
+                               ctx->identity,
+                               ngx_http_async_upload_zone_now() / 1000000))
+    {
+        return;
+    }
+
+    ctx->repeated = 1;
+
+    cell = &ctx->slot->counts.cell[ctx->arm][ctx->cohort];
+
+    ngx_http_async_upload_zone_add(ctx->slot, &arm->repeated, 1);
+    ngx_http_async_upload_zone_add(ctx->slot, &cell->repeated, 1);
+}
+
+
+/* "another one was served" is what makes a failure one of its client */
+
+static void
+ngx_http_async_upload_account_served(ngx_http_async_upload_ctx_t *ctx)
+{
+    uint64_t  now;
+
+    /* when it ended, without another look at the clock */
+
+    now = ctx->started + ctx->latency;
+
+#if (NGX_HTTP_ASYNC_UPLOAD_TEST_CLOCK)
+    now += ngx_http_async_upload_zone_offset();
+#endif
+
+    ngx_http_async_upload_repeat_succeeded(&ctx->rollout->sh->repeat,
+                                           ctx->identity, now / 1000000);
+}
+
+
 /* once all is counted: what the rules that need no tick make of it */
 
 static void
@@ -135,10 +212,18 @@ ngx_http_async_upload_account_rule(ngx_http_async_upload_ctx_t *ctx)
         if (ctx->result == NGX_HTTP_ASYNC_UPLOAD_SUCCESS) {
             ngx_http_async_upload_act_succeeded(rollout, ctx->epoch);
 
+            if (rollout->statistics.sequential) {
+                ngx_http_async_upload_account_served(ctx);
+            }
+
         } else if (ctx->result == NGX_HTTP_ASYNC_UPLOAD_REJECTED) {
             ngx_http_async_upload_act_answered(rollout, ctx->epoch);
         }
 
+        return;
+    }
+
+    if (ctx->repeated) {
         return;
     }
 
@@ -251,6 +336,7 @@ ngx_http_async_upload_account_evidence(ngx_http_async_upload_ctx_t *ctx,
     ngx_uint_t size)
 {
     uint64_t                              *result;
+    const uint64_t                        *limit;
     ngx_http_async_upload_word_t           word;
     ngx_http_async_upload_evidence_arm_t  *arm;
 
@@ -306,7 +392,20 @@ ngx_http_async_upload_account_evidence(ngx_http_async_upload_ctx_t *ctx,
     /* with an unbuffered body it is the client's uplink that was timed */
 
     if (result == &arm->success && !ctx->request->request_body_no_buffering) {
+
+        limit = ctx->rollout->sh->guard.detect.limits.us[ctx->arm][size];
+
+        /* the first one is the lowest, but for those that are off */
+
+        if (ctx->latency > limit[0] && (limit[0] | limit[2])) {
+            ngx_http_async_upload_account_slow(ctx, arm, limit, size);
+        }
+
         ngx_http_async_upload_zone_add(ctx->slot, &arm->timed[size], 1);
+    }
+
+    if (result == &arm->failure && ctx->arm == NGX_HTTP_ASYNC_UPLOAD_ASYNC) {
+        ngx_http_async_upload_account_repeated(ctx, arm);
     }
 
     ngx_http_async_upload_zone_add(ctx->slot, result, 1);

@@ -310,7 +310,7 @@ void
 ngx_http_async_upload_act_failed(ngx_http_async_upload_rollout_t *rollout,
     uint64_t epoch, ngx_uint_t turned, ngx_log_t *log)
 {
-    uint64_t                         *row, *since, before, after;
+    uint64_t                         *row, *since, before, after, now;
     ngx_http_async_upload_look_t     *look;
     ngx_http_async_upload_word_t      word;
     ngx_http_async_upload_zone_sh_t  *sh;
@@ -328,6 +328,7 @@ ngx_http_async_upload_act_failed(ngx_http_async_upload_rollout_t *rollout,
     row = turned ? &sh->turned : &sh->run;
     since = turned ? &sh->turned_us : &sh->run_us;
 
+    now = ngx_http_async_upload_zone_now();
     before = ngx_http_async_upload_zone_load(row);
 
     do {
@@ -337,8 +338,11 @@ ngx_http_async_upload_act_failed(ngx_http_async_upload_rollout_t *rollout,
         } else {
             after = epoch << 32 | 1;
 
-            __atomic_store_n(since, ngx_http_async_upload_zone_now(),
-                             __ATOMIC_RELEASE);
+            __atomic_store_n(since, now, __ATOMIC_RELEASE);
+        }
+
+        if (!turned) {
+            __atomic_store_n(&sh->run_last_us, now, __ATOMIC_RELEASE);
         }
 
     } while (!__atomic_compare_exchange_n(row, &before, after, 0,

@@ -210,11 +210,14 @@ ngx_http_async_upload_bucket_find(ngx_http_async_upload_hash_t *h,
             return -1;
         }
 
+        memcpy(&h->identity, digest, sizeof(uint32_t));
+
         return ngx_http_async_upload_bucket_of_digest(h->mode, digest);
 
     case NGX_HTTP_ASYNC_UPLOAD_HASH_SPLIT_CLIENTS:
 
         hash = ngx_http_async_upload_murmur_two(key, len);
+        h->identity = (uint32_t) hash;
 
         /*
          * The largest b with floor(b * 0xffffffff / 10000) <= hash, that is
@@ -241,6 +244,7 @@ ngx_http_async_upload_bucket_find(ngx_http_async_upload_hash_t *h,
                                          h->suffix.len);
 
         hash = ngx_http_async_upload_murmur_end(&murmur);
+        h->identity = (uint32_t) hash;
 
         /* Unleash counts from 1 and includes the percentage */
 
@@ -252,6 +256,7 @@ ngx_http_async_upload_bucket_find(ngx_http_async_upload_hash_t *h,
 
         hash = ngx_http_async_upload_bucket_fnv_decimal(
                    ngx_http_async_upload_bucket_fnv(h->prefix.hash, key, len));
+        h->identity = (uint32_t) hash;
 
         return (int) (hash % NGX_HTTP_ASYNC_UPLOAD_BUCKETS);
     }

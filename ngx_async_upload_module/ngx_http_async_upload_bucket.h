@@ -52,7 +52,10 @@ typedef struct {
 } ngx_http_async_upload_arg_t;
 
 
-/* private to the unit; all zeroes is a valid object for cleanup */
+/*
+ * Private to the unit but for "identity"; all zeroes is a valid object for
+ * cleanup.
+ */
 
 typedef struct ngx_http_async_upload_hash_s {
     ngx_http_async_upload_hash_e    mode;
@@ -63,6 +66,9 @@ typedef struct ngx_http_async_upload_hash_s {
     EVP_MD_CTX                     *ctx;
     ngx_http_async_upload_murmur_t  prefix;  /* of FNV-1a the hash alone */
     ngx_http_async_upload_arg_t     suffix;
+
+    /* 32 bits of the hash of the key that a bucket was found for last */
+    uint32_t                        identity;
 } ngx_http_async_upload_hash_t;
 
 

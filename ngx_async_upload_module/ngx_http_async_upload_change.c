@@ -137,6 +137,7 @@ ngx_http_async_upload_change_observe_locked(
     watch = &sh->guard.watch;
 
     ngx_memzero(watch, sizeof(ngx_http_async_upload_watch_t));
+    ngx_http_async_upload_detect_restart(&sh->guard.detect);
 
     ngx_http_async_upload_zone_latency(sh, watch->latency);
 

@@ -310,6 +310,7 @@ ngx_http_async_upload_decide_hash(ngx_http_async_upload_ctx_t *ctx)
 
     ctx->bucket = ngx_http_async_upload_bucket_find(rollout->hash, key.data,
                                                     key.len);
+    ctx->identity = rollout->hash->identity;
 
     if (ctx->bucket < 0) {
         ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,

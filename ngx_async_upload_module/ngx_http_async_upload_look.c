@@ -18,6 +18,14 @@
 
 #define NGX_HTTP_ASYNC_UPLOAD_LOOK_TURNED 3
 
+/* evidence that errors are rare enough, at which the gate opens */
+#define NGX_HTTP_ASYNC_UPLOAD_LOOK_PROOF  20
+
+/* what is healthy where no stage says so: as the first stage by default */
+#define NGX_HTTP_ASYNC_UPLOAD_LOOK_GATE   995000
+#define NGX_HTTP_ASYNC_UPLOAD_LOOK_ERROR  5000
+#define NGX_HTTP_ASYNC_UPLOAD_LOOK_SLOWER 1.1
+
 
 static void ngx_http_async_upload_look_guard(
     ngx_http_async_upload_zone_sh_t *sh,
@@ -89,6 +97,8 @@ ngx_http_async_upload_look_take(ngx_http_async_upload_rollout_t *rollout,
         look->guard.watch.gate = 0;
         look->guard.watch.dry = 0;
 
+        ngx_http_async_upload_detect_restart(&look->guard.detect);
+
         for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_ARMS; i++) {
             ngx_http_async_upload_hist_copy(&look->guard.watch.latency[i],
                                             &look->counts.latency[i]);
@@ -119,6 +129,11 @@ ngx_http_async_upload_look_take(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_rates(rollout, look);
     ngx_http_async_upload_look_latency(look);
     ngx_http_async_upload_look_losses(look);
+
+    if (look->conf.sequential) {
+        ngx_http_async_upload_detect_fill(&look->conf, &look->guard.detect,
+                                          &look->in);
+    }
 
     ngx_http_async_upload_look_again(look);
 }
@@ -240,18 +255,26 @@ ngx_http_async_upload_look_conf(ngx_http_async_upload_rollout_t *rollout,
     conf->sequential = rollout->statistics.sequential;
     conf->evidence = rollout->statistics.evidence;
     conf->confirm_ms = rollout->statistics.confirm;
+    conf->horizon = (double) rollout->statistics.horizon / 1000;
+    conf->min_failures = rollout->statistics.min_failures;
+    conf->proof_error = rollout->statistics.proof;
+    conf->proof = conf->proof_error ? NGX_HTTP_ASYNC_UPLOAD_LOOK_PROOF : 0;
     conf->min_turned = NGX_HTTP_ASYNC_UPLOAD_LOOK_TURNED;
     conf->min_latency = NGX_HTTP_ASYNC_UPLOAD_LOOK_P95;
 
-    if (look->stage
-        && (look->word.state == NGX_HTTP_ASYNC_UPLOAD_STATE_RUNNING
-            || look->word.state == NGX_HTTP_ASYNC_UPLOAD_STATE_PAUSED
-            || look->word.state == NGX_HTTP_ASYNC_UPLOAD_STATE_REVIEW))
-    {
+    conf->gate_success = NGX_HTTP_ASYNC_UPLOAD_LOOK_GATE;
+    conf->gate_error = NGX_HTTP_ASYNC_UPLOAD_LOOK_ERROR;
+    conf->gate_latency = NGX_HTTP_ASYNC_UPLOAD_LOOK_SLOWER;
+
+    if (look->stage) {
         stage = rollout->stages->elts;
         stage += look->stage - 1;
 
-        conf->gates = 1;
+        conf->gates = (look->word.state == NGX_HTTP_ASYNC_UPLOAD_STATE_RUNNING
+                       || look->word.state
+                          == NGX_HTTP_ASYNC_UPLOAD_STATE_PAUSED
+                       || look->word.state
+                          == NGX_HTTP_ASYNC_UPLOAD_STATE_REVIEW);
         conf->min_uploads = stage->min_uploads;
         conf->gate_success = stage->success;
         conf->gate_error = stage->error;
@@ -283,7 +306,9 @@ ngx_http_async_upload_look_rates(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_t *look)
 {
     uint64_t                               success, failures, run;
+    ngx_uint_t                             i;
     ngx_http_async_upload_watch_t         *watch;
+    ngx_http_async_upload_cell_sh_t       *cell;
     ngx_http_async_upload_zone_sh_t       *sh;
     const ngx_http_async_upload_mark_t    *mark;
     ngx_http_async_upload_guard_input_t   *in;
@@ -318,7 +343,8 @@ ngx_http_async_upload_look_rates(ngx_http_async_upload_rollout_t *rollout,
 
     if (run && run >> 32 == look->word.epoch) {
         in->run = run & 0xffffffff;
-        in->run_ms = (look->now - sh->run_us) / 1000;
+        in->run_ms = (ngx_http_async_upload_zone_load(&sh->run_last_us)
+                      - sh->run_us) / 1000;
     }
 
     run = ngx_http_async_upload_zone_load(&sh->turned);
@@ -330,6 +356,11 @@ ngx_http_async_upload_look_rates(ngx_http_async_upload_rollout_t *rollout,
 
     ngx_http_async_upload_look_arm(look, NGX_HTTP_ASYNC_UPLOAD_ASYNC, &success,
                                    &failures);
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_FORCED; i++) {
+        cell = &look->counts.cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC][i];
+        failures -= ngx_min(failures, cell->repeated);
+    }
 
     in->failures = failures > look->guard.budget
                    ? failures - look->guard.budget : 0;

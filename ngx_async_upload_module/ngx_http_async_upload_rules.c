@@ -173,6 +173,38 @@ static ngx_http_async_upload_rules_parameter_t
 };
 
 
+static ngx_http_async_upload_rules_parameter_t
+    ngx_http_async_upload_rules_sequential[] =
+{
+    { ngx_string("evidence="), NGX_HTTP_ASYNC_UPLOAD_RULES_NUMBER, 0,
+      offsetof(ngx_http_async_upload_statistics_t, evidence),
+      2, NGX_HTTP_ASYNC_UPLOAD_RULES_MANY,
+      "from 2 to 1000000000" },
+
+    { ngx_string("confirm="), NGX_HTTP_ASYNC_UPLOAD_RULES_TIME, 0,
+      offsetof(ngx_http_async_upload_statistics_t, confirm),
+      0, 3600 * 1000,
+      "a time of at most 1h" },
+
+    { ngx_string("min_failures="), NGX_HTTP_ASYNC_UPLOAD_RULES_NUMBER, 0,
+      offsetof(ngx_http_async_upload_statistics_t, min_failures),
+      1, NGX_HTTP_ASYNC_UPLOAD_RULES_MANY,
+      "from 1 to 1000000000" },
+
+    { ngx_string("proof="), NGX_HTTP_ASYNC_UPLOAD_RULES_RATE, 1,
+      offsetof(ngx_http_async_upload_statistics_t, proof),
+      1, 999999,
+      "above 0% and below 100% in steps of 0.0001%, or off" },
+
+    { ngx_string("horizon="), NGX_HTTP_ASYNC_UPLOAD_RULES_TIME, 0,
+      offsetof(ngx_http_async_upload_statistics_t, horizon),
+      60 * 1000, (int64_t) 365 * 86400 * 1000,
+      "a time from 1m to 365d" },
+
+    { ngx_null_string, 0, 0, 0, 0, 0, NULL }
+};
+
+
 char *
 ngx_http_async_upload_rules_stage(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
@@ -341,8 +373,9 @@ ngx_http_async_upload_rules_statistics(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_async_upload_rollout_t *rollout = conf;
 
-    ngx_str_t                           *value;
-    ngx_http_async_upload_statistics_t   statistics;
+    ngx_str_t                               *value;
+    ngx_http_async_upload_statistics_t       statistics;
+    ngx_http_async_upload_rules_parameter_t *table;
 
     if (rollout->statistics_source == NGX_HTTP_ASYNC_UPLOAD_FROM_CONF) {
         return "is duplicate";
@@ -352,20 +385,21 @@ ngx_http_async_upload_rules_statistics(ngx_conf_t *cf, ngx_command_t *cmd,
     statistics = rollout->statistics;
 
     if (ngx_http_async_upload_rules_is(&value[1], "sequential")) {
+        statistics.sequential = 1;
+        table = ngx_http_async_upload_rules_sequential;
+
+    } else if (ngx_http_async_upload_rules_is(&value[1], "plain")) {
+        statistics.sequential = 0;
+        table = ngx_http_async_upload_rules_plain;
+
+    } else {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\", this version of the module "
-                           "has plain only", &value[1]);
+                           "invalid value \"%V\", it must be plain or "
+                           "sequential", &value[1]);
         return NGX_CONF_ERROR;
     }
 
-    if (!ngx_http_async_upload_rules_is(&value[1], "plain")) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\", it must be plain", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_async_upload_rules_parameters(cf, 2,
-                             ngx_http_async_upload_rules_plain, &statistics)
+    if (ngx_http_async_upload_rules_parameters(cf, 2, table, &statistics)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;

@@ -30,6 +30,9 @@
 static void ngx_http_async_upload_sample_mark(
     ngx_http_async_upload_window_t *window, ngx_msec_t span,
     ngx_http_async_upload_look_t *look, uint64_t complaints);
+static void ngx_http_async_upload_sample_detect(
+    ngx_http_async_upload_guard_sh_t *guard,
+    ngx_http_async_upload_look_t *look);
 static void ngx_http_async_upload_sample_slow(
     ngx_http_async_upload_watch_t *watch, ngx_http_async_upload_look_t *look);
 static void ngx_http_async_upload_sample_memory(
@@ -92,6 +95,10 @@ ngx_http_async_upload_sample(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_sample_mark(&watch->review,
                                       rollout->review.success_for, look,
                                       watch->complaints);
+
+    if (look->conf.sequential) {
+        ngx_http_async_upload_sample_detect(&sh->guard, look);
+    }
 
     ngx_http_async_upload_sample_slow(watch, look);
     ngx_http_async_upload_sample_memory(rollout, look);
@@ -159,6 +166,77 @@ ngx_http_async_upload_sample_mark(ngx_http_async_upload_window_t *window,
     if (window->n < NGX_HTTP_ASYNC_UPLOAD_WINDOW) {
         window->n++;
     }
+}
+
+
+/* what the detectors see; a poor baseline is none for them */
+
+static void
+ngx_http_async_upload_sample_detect(ngx_http_async_upload_guard_sh_t *guard,
+    ngx_http_async_upload_look_t *look)
+{
+    uint64_t                               n, latency;
+    ngx_uint_t                             i, k;
+    ngx_http_async_upload_hist_t          *hist;
+    ngx_http_async_upload_cell_sh_t       *cell;
+    ngx_http_async_upload_detect_arm_t    *arm;
+    ngx_http_async_upload_detect_seen_t    seen;
+    ngx_http_async_upload_evidence_arm_t  *evidence;
+
+    static const double  q[NGX_HTTP_ASYNC_UPLOAD_DETECT_QUANTILES] = {
+        0.75, 0.95
+    };
+
+    static ngx_http_async_upload_detect_bets_t  bets;
+
+    ngx_memzero(&seen, sizeof(ngx_http_async_upload_detect_seen_t));
+
+    seen.now_ms = look->now / 1000;
+    seen.share = ngx_http_async_upload_zone_share(&look->word);
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_ARMS; i++) {
+        arm = &seen.arm[i];
+        evidence = &look->counts.evidence.arm[i];
+
+        arm->success = evidence->success;
+        arm->failure = evidence->failure;
+        arm->repeated = ngx_min(evidence->repeated, evidence->failure);
+        arm->rejected = evidence->rejected;
+        arm->aborted = evidence->aborted;
+        arm->bucket = evidence->bucket;
+
+        ngx_memcpy(arm->timed, evidence->timed, sizeof(arm->timed));
+        ngx_memcpy(arm->slow, evidence->slow, sizeof(arm->slow));
+    }
+
+    for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_SIZES; i++) {
+        n = 0;
+        latency = 0;
+
+        for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_FORCED; k++) {
+            cell = &look->counts.cell[NGX_HTTP_ASYNC_UPLOAD_SYNC][k];
+
+            n += cell->size[i].uploads - ngx_min(cell->size[i].uploads,
+                                                 cell->size[i].failure);
+            latency += cell->size[i].latency_us;
+        }
+
+        seen.mean_us[i] = n ? latency / n : 0;
+    }
+
+    hist = &look->baseline.latency;
+    n = ngx_http_async_upload_hist_total(hist);
+
+    if (n >= NGX_HTTP_ASYNC_UPLOAD_SAMPLE_ENOUGH) {
+        for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_DETECT_QUANTILES; i++) {
+            seen.baseline_us[i] = (uint64_t)
+                ngx_http_async_upload_hist_quantile(hist, n,
+                               ngx_http_async_upload_detect_rank(q[i], n));
+        }
+    }
+
+    ngx_http_async_upload_detect_tick(&look->conf, &bets, &guard->detect,
+                                      &seen);
 }
 
 

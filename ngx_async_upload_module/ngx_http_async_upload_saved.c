@@ -196,6 +196,7 @@ static const ngx_http_async_upload_record_field_t
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(cell_sh_t, "cut", cut),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(cell_sh_t, "masked", masked),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(cell_sh_t, "felt", felt),
+    NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(cell_sh_t, "repeated", repeated),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_ANY(cell_sh_t, "bytes", bytes, 1),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(cell_sh_t, "fallback.served",
                                       fallback_served),
@@ -226,6 +227,7 @@ static const ngx_http_async_upload_record_field_t
 {
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(evidence_arm_t, "success", success),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(evidence_arm_t, "failure", failure),
+    NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(evidence_arm_t, "repeated", repeated),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(evidence_arm_t, "rejected", rejected),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(evidence_arm_t, "aborted", aborted),
     NGX_HTTP_ASYNC_UPLOAD_SAVED_COUNT(evidence_arm_t, "bucket", bucket),
@@ -644,7 +646,7 @@ uint64_t
 ngx_http_async_upload_saved_failures(
     const ngx_http_async_upload_counts_t *counts)
 {
-    uint64_t    n;
+    uint64_t    n, repeated;
     ngx_uint_t  i, k;
 
     n = 0;
@@ -653,6 +655,9 @@ ngx_http_async_upload_saved_failures(
         for (k = 0; k < NGX_HTTP_ASYNC_UPLOAD_CLASSES; k++) {
             n += counts->cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC][i].failure[k];
         }
+
+        repeated = counts->cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC][i].repeated;
+        n -= ngx_min(n, repeated);
     }
 
     return n;

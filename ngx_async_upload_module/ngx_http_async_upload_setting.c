@@ -299,6 +299,24 @@ ngx_http_async_upload_setting_rest(ngx_http_async_upload_json_t *w,
                     rollout->statistics.sequential ? "sequential" : "plain");
     ngx_http_async_upload_json_uint(w, "confirm_ms",
                                     rollout->statistics.confirm);
+
+    if (rollout->statistics.sequential) {
+        ngx_http_async_upload_json_uint(w, "evidence",
+                                        rollout->statistics.evidence);
+        ngx_http_async_upload_json_uint(w, "min_failures",
+                                        rollout->statistics.min_failures);
+
+        if (rollout->statistics.proof) {
+            ngx_http_async_upload_setting_rate(w, "proof_error_rate",
+                                               rollout->statistics.proof);
+        } else {
+            ngx_http_async_upload_json_null(w, "proof_error_rate");
+        }
+
+        ngx_http_async_upload_json_uint(w, "horizon_s",
+                                        rollout->statistics.horizon / 1000);
+    }
+
     ngx_http_async_upload_setting_source(w, rollout->statistics_source);
 
     ngx_http_async_upload_json_object(w, "async_upload_budget");

@@ -74,12 +74,12 @@ ngx_http_async_upload_settle_create(ngx_http_async_upload_rollout_t *rollout)
 
     statistics = &rollout->statistics;
 
-    statistics->sequential = 0;
+    statistics->sequential = 1;
     statistics->evidence = 1000;
     statistics->confirm = 5000;
     statistics->min_failures = 3;
     statistics->proof = 30000;
-    statistics->horizon = 86400;
+    statistics->horizon = 86400 * 1000;
 }
 
 

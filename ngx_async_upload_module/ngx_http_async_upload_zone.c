@@ -14,7 +14,7 @@
 #define NGX_HTTP_ASYNC_UPLOAD_ZONE_MAGIC   0x6175706c6f616431
 
 /* raise it with every change of a structure that lies in the zone */
-#define NGX_HTTP_ASYNC_UPLOAD_ZONE_LAYOUT  2
+#define NGX_HTTP_ASYNC_UPLOAD_ZONE_LAYOUT  3
 
 /* of the pages left by the header slots get 1 / 2, or more if they need it */
 #define NGX_HTTP_ASYNC_UPLOAD_ZONE_PART    2
@@ -296,7 +296,7 @@ ngx_http_async_upload_zone_latency(ngx_http_async_upload_zone_sh_t *sh,
 uint64_t
 ngx_http_async_upload_zone_failures(ngx_http_async_upload_zone_sh_t *sh)
 {
-    uint64_t                          n, *failure;
+    uint64_t                          n, repeated, *failure;
     ngx_uint_t                        i, k, class;
     ngx_http_async_upload_slot_sh_t  *slot;
 
@@ -315,6 +315,11 @@ ngx_http_async_upload_zone_failures(ngx_http_async_upload_zone_sh_t *sh)
             for (class = 0; class < NGX_HTTP_ASYNC_UPLOAD_CLASSES; class++) {
                 n += ngx_http_async_upload_zone_load(&failure[class]);
             }
+
+            /* counted before the failure that it is about */
+
+            repeated = slot->counts.cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC][k].repeated;
+            n -= ngx_min(n, repeated);
         }
     }
 

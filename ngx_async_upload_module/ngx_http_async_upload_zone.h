@@ -27,7 +27,9 @@
 
 
 #include "ngx_http_async_upload.h"
+#include "ngx_http_async_upload_detect.h"
 #include "ngx_http_async_upload_hist.h"
+#include "ngx_http_async_upload_repeat.h"
 
 
 #define NGX_HTTP_ASYNC_UPLOAD_SIZES          5
@@ -66,6 +68,7 @@ typedef struct {
 
     uint64_t                         masked;    /* failures no client saw */
     uint64_t                         felt;      /* failures a client saw */
+    uint64_t                         repeated;  /* failures, no evidence */
     uint64_t                         bytes;     /* request bodies, received */
 
     /* sync's service of uploads that failed at async; of async cells only */
@@ -85,6 +88,7 @@ typedef struct {
 typedef struct {
     uint64_t                         success;
     uint64_t                         failure;
+    uint64_t                         repeated;  /* of them, no evidence */
     uint64_t                         rejected;
     uint64_t                         aborted;   /* after all of it was sent */
     uint64_t                         bucket;    /* finished, chosen by bucket */
@@ -284,6 +288,7 @@ typedef struct {
 
     ngx_http_async_upload_watch_t    watch;
     ngx_http_async_upload_baseline_t  baseline;
+    ngx_http_async_upload_detect_sh_t  detect;
 
     /* memory of workers: the baseline, of this many of them; 0: none yet */
     uint64_t                         memory;        /* bytes */
@@ -341,8 +346,12 @@ struct ngx_http_async_upload_zone_sh_s {
      */
     uint64_t                         run;
     uint64_t                         run_us;
+    uint64_t                         run_last_us;   /* of the last one */
     uint64_t                         turned;
     uint64_t                         turned_us;
+
+    /* who has failed and who was served, for failures that are evidence */
+    ngx_http_async_upload_repeat_sh_t  repeat;
 
     /* written by the master alone; the event is taken over by a worker */
     ngx_http_async_upload_applied_t  applied;
@@ -451,7 +460,7 @@ void ngx_http_async_upload_zone_latency(ngx_http_async_upload_zone_sh_t *sh,
     ngx_http_async_upload_hist_t *latency);
 
 /*
- * The failures of async, of bucket and kept uploads, in all slots.
+ * The failures of async that count, of bucket and kept uploads, in all slots.
  */
 uint64_t ngx_http_async_upload_zone_failures(
     ngx_http_async_upload_zone_sh_t *sh);
