@@ -251,6 +251,16 @@ typedef struct {
 } ngx_http_async_upload_token_t;
 
 
+/* what the detectors say, as JSON, for as long as they say it */
+
+typedef struct {
+    uint64_t                            sequence;
+    uint64_t                            epoch;
+    size_t                              len;        /* 0: too long to keep */
+    u_char                             *text;
+} ngx_http_async_upload_explained_t;
+
+
 /* one string of async_upload_key */
 
 typedef struct {
@@ -339,6 +349,7 @@ struct ngx_http_async_upload_rollout_s {
     struct ngx_http_async_upload_slot_sh_s  *slot;
     uint64_t                            generation; /* the zone's, at apply */
     ngx_str_t                           settings;   /* of the status, JSON */
+    ngx_http_async_upload_explained_t  *explained;
     struct ngx_http_async_upload_hash_s     *hash;
     struct ngx_http_async_upload_confs_s    *confs;
     unsigned                            hash_failed:1;

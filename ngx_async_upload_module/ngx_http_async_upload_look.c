@@ -188,7 +188,7 @@ ngx_http_async_upload_look_guard(ngx_http_async_upload_zone_sh_t *sh,
     marks = offsetof(ngx_http_async_upload_guard_sh_t, baseline.latency)
             - offsetof(ngx_http_async_upload_guard_sh_t, watch.rollback);
     rest = sizeof(ngx_http_async_upload_guard_sh_t)
-           - offsetof(ngx_http_async_upload_guard_sh_t, memory);
+           - offsetof(ngx_http_async_upload_guard_sh_t, detect);
 
     for (i = 0; i < NGX_HTTP_ASYNC_UPLOAD_LOOK_TRIES; i++) {
 
@@ -207,7 +207,7 @@ ngx_http_async_upload_look_guard(ngx_http_async_upload_zone_sh_t *sh,
         ngx_http_async_upload_hist_copy(&guard->baseline.latency,
                                         &from->baseline.latency);
 
-        ngx_memcpy(&guard->memory, &from->memory, rest);
+        ngx_memcpy(&guard->detect, &from->detect, rest);
 
         if (ngx_http_async_upload_look_same(sh, before)) {
             return;

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_async_upload_render.h"
+#include "ngx_http_async_upload_verdict.h"
 #include "ngx_http_async_upload_history.h"
 #include "ngx_http_async_upload_name.h"
 #include "ngx_http_async_upload_progress.h"
@@ -105,6 +106,7 @@ ngx_http_async_upload_render_rollout(ngx_http_async_upload_json_t *w,
 
     ngx_http_async_upload_render_fallback(w, counts);
     ngx_http_async_upload_progress_figures(w, rollout, look);
+    ngx_http_async_upload_verdict_render(w, rollout, look);
     ngx_http_async_upload_render_slots(w, &look->slots);
     ngx_http_async_upload_history_events(w, rollout, plots != NULL);
 
