@@ -7,6 +7,7 @@
 #include "ngx_http_async_upload_act.h"
 #include "ngx_http_async_upload_follow.h"
 #include "ngx_http_async_upload_live.h"
+#include "ngx_http_async_upload_verdict.h"
 
 
 static ngx_int_t ngx_http_async_upload_act_do(
@@ -187,6 +188,11 @@ ngx_http_async_upload_act_event(ngx_http_async_upload_look_t *look,
     event->limit = look->decision.limit;
 
     ngx_http_async_upload_look_figures(look, event);
+
+    /* why, in words, with room for the null */
+
+    (void) ngx_http_async_upload_verdict_line(look, event->why,
+                                     event->why + sizeof(event->why) - 1);
 }
 
 

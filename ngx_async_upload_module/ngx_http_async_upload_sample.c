@@ -23,6 +23,9 @@
 /* a baseline of fewer uploads is a poor one */
 #define NGX_HTTP_ASYNC_UPLOAD_SAMPLE_ENOUGH   1000
 
+/* uploads async should have had before its share is judged */
+#define NGX_HTTP_ASYNC_UPLOAD_SAMPLE_SHARE    100
+
 #define NGX_HTTP_ASYNC_UPLOAD_SAMPLE_FINE     10000000      /* us */
 #define NGX_HTTP_ASYNC_UPLOAD_SAMPLE_COARSE   300000000     /* us */
 
@@ -34,6 +37,8 @@ static void ngx_http_async_upload_sample_detect(
     ngx_http_async_upload_guard_sh_t *guard,
     ngx_http_async_upload_look_t *look);
 static void ngx_http_async_upload_sample_slow(
+    ngx_http_async_upload_watch_t *watch, ngx_http_async_upload_look_t *look);
+static ngx_uint_t ngx_http_async_upload_sample_skewed(
     ngx_http_async_upload_watch_t *watch, ngx_http_async_upload_look_t *look);
 static void ngx_http_async_upload_sample_memory(
     ngx_http_async_upload_rollout_t *rollout,
@@ -55,6 +60,7 @@ ngx_int_t
 ngx_http_async_upload_sample(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_t *look, ngx_log_t *log)
 {
+    ngx_uint_t                        skewed;
     ngx_shmtx_t                      *mutex;
     ngx_http_async_upload_watch_t    *watch;
     ngx_http_async_upload_parts_t    *parts;
@@ -118,9 +124,19 @@ ngx_http_async_upload_sample(ngx_http_async_upload_rollout_t *rollout,
                                       NGX_HTTP_ASYNC_UPLOAD_COARSE,
                                       &plots->coarse);
 
+    skewed = ngx_http_async_upload_sample_skewed(watch, look);
+
     ngx_http_async_upload_change_close_locked(sh);
 
     ngx_shmtx_unlock(mutex);
+
+    if (skewed) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "async_upload \"%V\": async gets %ui bp of the uploads "
+                      "at a share of %ui bp: few clients send most of them, "
+                      "or the key is not what tells them apart", &rollout->name,
+                      skewed, look->word.share);
+    }
 
     if (!look->guard.baseline.frozen
         && ngx_http_async_upload_zone_share(&look->word) != 0)
@@ -257,6 +273,46 @@ ngx_http_async_upload_sample_slow(ngx_http_async_upload_watch_t *watch,
     } else {
         watch->slow_us = 0;
     }
+}
+
+
+/*
+ * The share that is observed, in basis points, once in an observation, if it
+ * is less than half or more than twice of what it should be.
+ */
+
+static ngx_uint_t
+ngx_http_async_upload_sample_skewed(ngx_http_async_upload_watch_t *watch,
+    ngx_http_async_upload_look_t *look)
+{
+    uint64_t                               all, seen, share;
+    ngx_http_async_upload_evidence_arm_t  *arm;
+
+    arm = look->counts.evidence.arm;
+    share = ngx_http_async_upload_zone_share(&look->word);
+
+    all = arm[NGX_HTTP_ASYNC_UPLOAD_SYNC].bucket
+          + arm[NGX_HTTP_ASYNC_UPLOAD_ASYNC].bucket;
+
+    /* enough of both that chance does not make it so */
+
+    if (watch->skewed || share == 0
+        || all * share < NGX_HTTP_ASYNC_UPLOAD_SAMPLE_SHARE
+                         * NGX_HTTP_ASYNC_UPLOAD_SHARE_MAX)
+    {
+        return 0;
+    }
+
+    seen = arm[NGX_HTTP_ASYNC_UPLOAD_ASYNC].bucket
+           * NGX_HTTP_ASYNC_UPLOAD_SHARE_MAX / all;
+
+    if (seen * 2 >= share && seen <= share * 2) {
+        return 0;
+    }
+
+    watch->skewed = 1;
+
+    return ngx_max(seen, 1);
 }
 
 

@@ -11,6 +11,7 @@
 #include "ngx_http_async_upload_name.h"
 #include "ngx_http_async_upload_progress.h"
 #include "ngx_http_async_upload_total.h"
+#include "ngx_http_async_upload_verdict.h"
 
 
 #define NGX_HTTP_ASYNC_UPLOAD_TEXT_COLUMNS  80
@@ -62,6 +63,12 @@ static void ngx_http_async_upload_text_clients(ngx_http_async_upload_json_t *w,
 static void ngx_http_async_upload_text_guard(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_t *look);
+static void ngx_http_async_upload_text_now(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout,
+    ngx_http_async_upload_look_t *look);
+static void ngx_http_async_upload_text_seen(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout,
+    ngx_http_async_upload_look_t *look);
 static void ngx_http_async_upload_text_limits(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_t *look);
@@ -89,6 +96,8 @@ static ngx_http_async_upload_text_line_t
     { "latency   ", ngx_http_async_upload_text_latency },
     { "clients   ", ngx_http_async_upload_text_clients },
     { "guard     ", ngx_http_async_upload_text_guard },
+    { "evidence  ", ngx_http_async_upload_text_now },
+    { "          ", ngx_http_async_upload_text_seen },
     { "limits    ", ngx_http_async_upload_text_limits },
     { "baseline  ", ngx_http_async_upload_text_baseline },
     { "event     ", ngx_http_async_upload_text_event },
@@ -113,6 +122,12 @@ ngx_http_async_upload_text_rollout(ngx_http_async_upload_json_t *w,
         line->write(&cut, rollout, look);
 
         len = ngx_http_async_upload_json_done(&cut);
+
+        if (len == ngx_strlen(line->label)) {
+
+            /* nothing to say */
+            continue;
+        }
 
         if (cut.failed || len > NGX_HTTP_ASYNC_UPLOAD_TEXT_COLUMNS) {
             len = ngx_min(len, NGX_HTTP_ASYNC_UPLOAD_TEXT_COLUMNS - 3);
@@ -382,6 +397,34 @@ ngx_http_async_upload_text_guard(ngx_http_async_upload_json_t *w,
                                                 decision->limit);
         ngx_http_async_upload_json_text(w, ")");
     }
+}
+
+
+/* the evidence in two lines; none with plain statistics */
+
+static void
+ngx_http_async_upload_text_now(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout,
+    ngx_http_async_upload_look_t *look)
+{
+    u_char  *last, buf[NGX_HTTP_ASYNC_UPLOAD_TEXT_LINE];
+
+    last = ngx_http_async_upload_verdict_now(look, buf, buf + sizeof(buf));
+
+    ngx_http_async_upload_json_put(w, buf, last - buf);
+}
+
+
+static void
+ngx_http_async_upload_text_seen(ngx_http_async_upload_json_t *w,
+    ngx_http_async_upload_rollout_t *rollout,
+    ngx_http_async_upload_look_t *look)
+{
+    u_char  *last, buf[NGX_HTTP_ASYNC_UPLOAD_TEXT_LINE];
+
+    last = ngx_http_async_upload_verdict_seen(look, buf, buf + sizeof(buf));
+
+    ngx_http_async_upload_json_put(w, buf, last - buf);
 }
 
 

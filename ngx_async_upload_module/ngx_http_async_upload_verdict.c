@@ -118,8 +118,12 @@ ngx_http_async_upload_verdict_all(ngx_http_async_upload_json_t *w,
     double                                 speed;
     uint64_t                               needs;
     ngx_uint_t                             i;
-    ngx_http_async_upload_explain_line_t    lines
+    u_char                                *last, text[256];
+    ngx_http_async_upload_explain_line_t   lines
                                      [NGX_HTTP_ASYNC_UPLOAD_EXPLAIN_LINES];
+
+    last = ngx_http_async_upload_verdict_line(look, text, text + sizeof(text));
+    ngx_http_async_upload_json_string(w, "line", text, last - text);
 
     ngx_http_async_upload_explain(&look->conf, &look->in, lines);
 
@@ -205,10 +209,63 @@ u_char *
 ngx_http_async_upload_verdict_line(ngx_http_async_upload_look_t *look,
     u_char *buf, u_char *last)
 {
+    u_char  *p;
+
+    p = ngx_http_async_upload_verdict_now(look, buf, last);
+
+    if (p == buf) {
+        return p;
+    }
+
+    p = ngx_slprintf(p, last, " - ");
+
+    return ngx_http_async_upload_verdict_seen(look, p, last);
+}
+
+
+u_char *
+ngx_http_async_upload_verdict_now(ngx_http_async_upload_look_t *look,
+    u_char *buf, u_char *last)
+{
+    u_char                               *p;
+    ngx_http_async_upload_guard_conf_t   *conf;
+    ngx_http_async_upload_guard_input_t  *in;
+
+    in = &look->in;
+    conf = &look->conf;
+
+    if (!conf->sequential) {
+        return buf;
+    }
+
+    p = buf;
+
+    if (in->error_evidence > 0) {
+        p = ngx_slprintf(p, last, "errors now ~");
+        p = ngx_http_async_upload_verdict_rate(p, last, in->error_rate);
+
+    } else {
+        p = ngx_slprintf(p, last, "errors not known yet");
+    }
+
+    p = ngx_slprintf(p, last, " (limit ");
+    p = ngx_http_async_upload_verdict_rate(p, last,
+                                           (double) conf->rb_error / 1000000);
+
+    return ngx_slprintf(p, last, ") - evidence against healthy %uL of %uL",
+                        (uint64_t) in->error_evidence,
+                        (uint64_t) conf->evidence);
+}
+
+
+u_char *
+ngx_http_async_upload_verdict_seen(ngx_http_async_upload_look_t *look,
+    u_char *buf, u_char *last)
+{
     u_char                               *p;
     uint64_t                              needs;
-    ngx_http_async_upload_explain_line_t  *line;
-    ngx_http_async_upload_explain_line_t   lines
+    ngx_http_async_upload_explain_line_t *line;
+    ngx_http_async_upload_explain_line_t  lines
                                      [NGX_HTTP_ASYNC_UPLOAD_EXPLAIN_LINES];
 
     if (!look->conf.sequential) {
@@ -218,32 +275,24 @@ ngx_http_async_upload_verdict_line(ngx_http_async_upload_look_t *look,
     ngx_http_async_upload_explain(&look->conf, &look->in, lines);
 
     line = &lines[NGX_HTTP_ASYNC_UPLOAD_EXPLAIN_ERROR];
-    p = buf;
 
-    if (line->rate > 0) {
-        p = ngx_slprintf(p, last, "errors now ~");
-        p = ngx_http_async_upload_verdict_rate(p, last, line->rate);
-
-    } else {
-        p = ngx_slprintf(p, last, "errors not known yet");
-    }
-
-    p = ngx_slprintf(p, last, " (limit ");
-    p = ngx_http_async_upload_verdict_rate(p, last, line->limit);
-    p = ngx_slprintf(p, last, ") - evidence against healthy %uL of %uL - "
-                     "%uL of %uL failed - between ",
-                     (uint64_t) line->evidence, (uint64_t) line->threshold,
-                     line->bad, line->of);
+    p = ngx_slprintf(buf, last, "%uL of %uL failed - between ", line->bad,
+                     line->of);
     p = ngx_http_async_upload_verdict_rate(p, last, line->low);
     p = ngx_slprintf(p, last, " and ");
     p = ngx_http_async_upload_verdict_rate(p, last, line->high);
+
+    if (look->in.both) {
+        p = ngx_slprintf(p, last, " - both arms");
+    }
 
     if (!look->conf.gates || look->open) {
         return p;
     }
 
     needs = ngx_http_async_upload_explain_needs(&look->conf,
-                                               &look->guard.detect, &look->in);
+                                                &look->guard.detect,
+                                                &look->in);
 
     if (needs != 0 && needs != UINT64_MAX) {
         p = ngx_slprintf(p, last, " - needs about %uL more uploads", needs);

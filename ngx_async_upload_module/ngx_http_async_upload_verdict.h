@@ -31,6 +31,20 @@ void ngx_http_async_upload_verdict_render(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_look_t *look);
 
 /*
+ * Writes the first half of that line: how things are now.
+ *
+ * Memory and returns as below.
+ */
+u_char *ngx_http_async_upload_verdict_now(ngx_http_async_upload_look_t *look,
+    u_char *buf, u_char *last);
+
+/*
+ * Writes the second half: what was seen, and what the gate still needs.
+ */
+u_char *ngx_http_async_upload_verdict_seen(ngx_http_async_upload_look_t *look,
+    u_char *buf, u_char *last);
+
+/*
  * Writes the line about errors, as in
  *     errors now ~4.1% (limit 5%) - evidence against healthy 312 of 1000 -
  *     6 of 143 failed - between 0.7% and 12.4%

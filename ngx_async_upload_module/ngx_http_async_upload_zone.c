@@ -296,8 +296,9 @@ ngx_http_async_upload_zone_latency(ngx_http_async_upload_zone_sh_t *sh,
 uint64_t
 ngx_http_async_upload_zone_failures(ngx_http_async_upload_zone_sh_t *sh)
 {
-    uint64_t                          n, repeated, *failure;
+    uint64_t                          n, *failure;
     ngx_uint_t                        i, k, class;
+    ngx_http_async_upload_cell_sh_t  *cell;
     ngx_http_async_upload_slot_sh_t  *slot;
 
     n = 0;
@@ -318,8 +319,8 @@ ngx_http_async_upload_zone_failures(ngx_http_async_upload_zone_sh_t *sh)
 
             /* counted before the failure that it is about */
 
-            repeated = slot->counts.cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC][k].repeated;
-            n -= ngx_min(n, repeated);
+            cell = &slot->counts.cell[NGX_HTTP_ASYNC_UPLOAD_ASYNC][k];
+            n -= ngx_min(n, cell->repeated);
         }
     }
 

@@ -217,6 +217,7 @@ typedef struct {
     uint64_t                         service_memory;    /* percent; 0: none */
 
     uint64_t                         gate;          /* 1: open at last look */
+    uint64_t                         skewed;        /* 1: said of the share */
     uint64_t                         dry;           /* rule said in dry run */
 } ngx_http_async_upload_watch_t;
 

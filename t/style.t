@@ -27,8 +27,8 @@ my @layers = (
     [qw(bucket murmur hist stats repeat ratio facts json name parse record
        recall)],
     [qw(gate guard detect explain zone slot file live)],
-    [qw(dossier event journal measure total saved state look change rollout command act
-       follow sample tick apply)],
+    [qw(dossier event journal measure total saved state look change rollout
+       command act follow sample tick apply verdict)],
     [qw(decide attempt copy peer account variable render progress history text
        report criteria respond setting status access param form drill control
        env)],
@@ -44,6 +44,7 @@ my %within = (
     recall => [qw(record)],
     guard => [qw(gate)],
     explain => [qw(detect)],
+    zone => [qw(detect)],
     slot => [qw(zone)],
     peer => [qw(decide attempt copy account)],
     copy => [qw(attempt)],
@@ -52,7 +53,8 @@ my %within = (
     state => [qw(event saved)],
     change => [qw(event journal state)],
     rollout => [qw(change look)],
-    act => [qw(rollout follow)],
+    act => [qw(rollout follow verdict)],
+    verdict => [qw(look)],
     command => [qw(rollout act follow)],
     follow => [qw(change)],
     sample => [qw(look change)],
