@@ -240,12 +240,12 @@ ngx_http_async_upload_verdict_now(ngx_http_async_upload_look_t *look,
 
     p = buf;
 
-    if (in->error_evidence > 0) {
+    if (in->error_evidence >= 1) {
         p = ngx_slprintf(p, last, "errors now ~");
         p = ngx_http_async_upload_verdict_rate(p, last, in->error_rate);
 
     } else {
-        p = ngx_slprintf(p, last, "errors not known yet");
+        p = ngx_slprintf(p, last, "no sign of errors");
     }
 
     p = ngx_slprintf(p, last, " (limit ");
