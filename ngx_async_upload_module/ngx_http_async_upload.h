@@ -379,7 +379,6 @@ typedef struct {
 typedef struct {
     ngx_flag_t                          status;
     ngx_str_t                           rollout;    /* empty: all of them */
-    ngx_str_t                           control_uri;    /* empty: no buttons */
 
     ngx_flag_t                          control;
     ngx_str_t                           prefix;     /* of the location */

@@ -18,6 +18,8 @@ static ngx_int_t ngx_http_async_upload_rollout_share(
     ngx_http_async_upload_doing_t *d);
 static ngx_int_t ngx_http_async_upload_rollout_advance(
     ngx_http_async_upload_doing_t *d);
+static void ngx_http_async_upload_rollout_forced(
+    ngx_http_async_upload_doing_t *d);
 static ngx_int_t ngx_http_async_upload_rollout_gate(
     ngx_http_async_upload_doing_t *d);
 static ngx_int_t ngx_http_async_upload_rollout_pause(
@@ -244,6 +246,10 @@ ngx_http_async_upload_rollout_advance(ngx_http_async_upload_doing_t *d)
 
     ngx_http_async_upload_rollout_next(d->rollout, &d->now, stage, &d->event);
 
+    if (d->order->force && !d->look->open) {
+        ngx_http_async_upload_rollout_forced(d);
+    }
+
     return NGX_OK;
 }
 
@@ -275,6 +281,20 @@ ngx_http_async_upload_rollout_next(ngx_http_async_upload_rollout_t *rollout,
 
     ngx_http_async_upload_rollout_to(now, NGX_HTTP_ASYNC_UPLOAD_STATE_RUNNING,
                                      NGX_HTTP_ASYNC_UPLOAD_STATE_OFF);
+}
+
+
+/* a decision against the gate is told as one, before its reason */
+
+static void
+ngx_http_async_upload_rollout_forced(ngx_http_async_upload_doing_t *d)
+{
+    ngx_str_t  *why;
+
+    why = &d->order->why;
+
+    (void) ngx_slprintf(d->event.why, d->event.why + sizeof(d->event.why) - 1,
+                        "forced%s%V%Z", why->len ? ": " : "", why);
 }
 
 

@@ -15,7 +15,7 @@
 
 
 #define NGX_HTTP_ASYNC_UPLOAD_TEXT_COLUMNS  80
-#define NGX_HTTP_ASYNC_UPLOAD_TEXT_BAR      50
+#define NGX_HTTP_ASYNC_UPLOAD_TEXT_BAR      48
 
 /* what is longer is cut anyway */
 #define NGX_HTTP_ASYNC_UPLOAD_TEXT_LINE     256

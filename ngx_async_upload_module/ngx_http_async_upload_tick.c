@@ -18,6 +18,9 @@
 /* counters that nothing asks for are saved that often, in us */
 #define NGX_HTTP_ASYNC_UPLOAD_TICK_SAVE      5000000
 
+/* and the age of an observation that often */
+#define NGX_HTTP_ASYNC_UPLOAD_TICK_AGE       60000000
+
 /* a drill whose worker is gone ends by itself, in us */
 #define NGX_HTTP_ASYNC_UPLOAD_TICK_DRILL     15000000
 
@@ -35,7 +38,7 @@ void
 ngx_http_async_upload_tick(ngx_http_async_upload_rollout_t *rollout,
     uint64_t memory, ngx_log_t *log)
 {
-    uint64_t                          total;
+    uint64_t                          total, since;
     ngx_http_async_upload_word_t      word;
     ngx_http_async_upload_look_t     *look;
     ngx_http_async_upload_slot_sh_t  *slot;
@@ -80,10 +83,15 @@ ngx_http_async_upload_tick(ngx_http_async_upload_rollout_t *rollout,
 
     total = ngx_http_async_upload_tick_total(&look->counts);
 
-    if ((total != sh->saved_total || sh->said != sh->saved_said
-         || sh->save_errno)
-        && ngx_http_async_upload_zone_clock() - sh->saved_us
-           >= NGX_HTTP_ASYNC_UPLOAD_TICK_SAVE)
+    since = ngx_http_async_upload_zone_clock() - sh->saved_us;
+
+    /* how long a stage has been observed is worth saving, too */
+
+    if (((total != sh->saved_total || sh->said != sh->saved_said
+          || sh->save_errno)
+         && since >= NGX_HTTP_ASYNC_UPLOAD_TICK_SAVE)
+        || (!ngx_http_async_upload_zone_closed(&look->word)
+            && since >= NGX_HTTP_ASYNC_UPLOAD_TICK_AGE))
     {
         ngx_http_async_upload_change_save(rollout, total, log);
     }
@@ -110,7 +118,8 @@ ngx_http_async_upload_tick_last(ngx_http_async_upload_rollout_t *rollout,
     total = ngx_http_async_upload_tick_total(&look->counts);
 
     if (total != rollout->sh->saved_total
-        || rollout->sh->said != rollout->sh->saved_said)
+        || rollout->sh->said != rollout->sh->saved_said
+        || !ngx_http_async_upload_zone_closed(&look->word))
     {
         ngx_http_async_upload_change_save(rollout, total, log);
     }
