@@ -595,6 +595,10 @@ ngx_http_async_upload_setter_status(ngx_conf_t *cf, ngx_command_t *cmd,
         return "is duplicate";
     }
 
+    if (lcf->control) {
+        return "is incompatible with \"async_upload_control\"";
+    }
+
     value = cf->args->elts;
 
     if (cf->args->nelts == 2) {

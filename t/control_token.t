@@ -220,6 +220,10 @@ for (['an exact location', 'location = /x { async_upload_control; }',
       . ' async_upload_control; }',
       '"async_upload_control" directive is incompatible with'
       . ' "async_upload_status"'],
+     ['the status after it', 'location /x { async_upload_control;'
+      . ' async_upload_status; }',
+      '"async_upload_status" directive is incompatible with'
+      . ' "async_upload_control"'],
      ['another word', 'location /x { async_upload_control uploads; }',
       'invalid parameter "uploads"'],
      ['no path', 'location /x { async_upload_control token=; }',
