@@ -59,9 +59,9 @@ END
 sub figures {
     my ($nginx) = @_;
 
-    my $rollout = $nginx->quiet('uploads');
+    my $rollout = timeless($nginx->quiet('uploads'));
 
-    delete @$rollout{qw(slots last_tick_age_s)};
+    delete $rollout->{generation};
 
     return $rollout;
 }
@@ -75,7 +75,10 @@ sub files {
     for (split /\n/, `find "$nginx->{dir}" -printf '%P %m %s %i\\n'`) {
         my ($path, @about) = split / /;
 
-        next if $path =~ m{^(?:logs/(?:error\.log|stderr)|conf)(?:/|$)};
+        # states are saved now and then
+
+        next if $path =~ m{^(?:logs/(?:error\.log|stderr)|conf
+                               |temp/async_upload)(?:/|$)}x;
 
         $files{$path} = "@about";
     }
@@ -118,6 +121,8 @@ sub changes_nothing {
 my $nginx = AsyncUpload->start(http => conf(), port => $port, workers => 2);
 
 upload($nginx, 40);
+$nginx->quiet('uploads');
+$nginx->next_tick('uploads');
 
 my $first = figures($nginx);
 

@@ -1548,61 +1548,43 @@ async_upload_statistics plain confirm=2s;    # here
 
 
 
-=== TEST 162: "sequential" is refused by this version
---- directives
-async_upload upload_async zone=uploads:1m;
-async_upload_statistics sequential;    # here
---- emerg
-invalid value "sequential", this version of the module has plain only
-
-
-
-=== TEST 163: "sequential" is refused with its parameters
---- directives
-async_upload upload_async zone=uploads:1m;
-async_upload_statistics sequential evidence=1000 confirm=5s;    # here
---- emerg
-invalid value "sequential", this version of the module has plain only
-
-
-
-=== TEST 164: "literal" are no statistics
+=== TEST 162: "literal" are no statistics
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics "literal";    # here
 --- emerg
-invalid value "literal", it must be plain
+invalid value "literal", it must be plain or sequential
 
 
 
-=== TEST 165: "PLAIN" are no statistics
+=== TEST 163: "PLAIN" are no statistics
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics "PLAIN";    # here
 --- emerg
-invalid value "PLAIN", it must be plain
+invalid value "PLAIN", it must be plain or sequential
 
 
 
-=== TEST 166: "plainly" are no statistics
+=== TEST 164: "plainly" are no statistics
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics "plainly";    # here
 --- emerg
-invalid value "plainly", it must be plain
+invalid value "plainly", it must be plain or sequential
 
 
 
-=== TEST 167: "" are no statistics
+=== TEST 165: "" are no statistics
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics "";    # here
 --- emerg
-invalid value "", it must be plain
+invalid value "", it must be plain or sequential
 
 
 
-=== TEST 168: "confirm=-1s" of "async_upload_statistics" is refused
+=== TEST 166: "confirm=-1s" of "async_upload_statistics" is refused
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain confirm=-1s;    # here
@@ -1611,7 +1593,7 @@ invalid parameter "confirm=-1s", it must be a time of at most 1h
 
 
 
-=== TEST 169: "confirm=" of "async_upload_statistics" is refused
+=== TEST 167: "confirm=" of "async_upload_statistics" is refused
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain confirm=;    # here
@@ -1620,7 +1602,7 @@ invalid parameter "confirm=", it must be a time of at most 1h
 
 
 
-=== TEST 170: "confirm=3601s" of "async_upload_statistics" is refused
+=== TEST 168: "confirm=3601s" of "async_upload_statistics" is refused
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain confirm=3601s;    # here
@@ -1629,7 +1611,7 @@ invalid parameter "confirm=3601s", it must be a time of at most 1h
 
 
 
-=== TEST 171: "confirm=off" of "async_upload_statistics" is refused
+=== TEST 169: "confirm=off" of "async_upload_statistics" is refused
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain confirm=off;    # here
@@ -1638,7 +1620,7 @@ invalid parameter "confirm=off", it must be a time of at most 1h
 
 
 
-=== TEST 172: a parameter of "async_upload_statistics" that is set twice is refused
+=== TEST 170: a parameter of "async_upload_statistics" that is set twice is refused
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain confirm=1s confirm=2s;    # here
@@ -1647,7 +1629,7 @@ duplicate parameter "confirm=2s"
 
 
 
-=== TEST 173: "evidence=1000" is no parameter of "async_upload_statistics"
+=== TEST 171: "evidence=1000" is no parameter of "async_upload_statistics"
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain evidence=1000;    # here
@@ -1656,7 +1638,7 @@ invalid parameter "evidence=1000"
 
 
 
-=== TEST 174: "min_failures=3" is no parameter of "async_upload_statistics"
+=== TEST 172: "min_failures=3" is no parameter of "async_upload_statistics"
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain min_failures=3;    # here
@@ -1665,7 +1647,7 @@ invalid parameter "min_failures=3"
 
 
 
-=== TEST 175: "proof=3%" is no parameter of "async_upload_statistics"
+=== TEST 173: "proof=3%" is no parameter of "async_upload_statistics"
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain proof=3%;    # here
@@ -1674,7 +1656,7 @@ invalid parameter "proof=3%"
 
 
 
-=== TEST 176: "horizon=24h" is no parameter of "async_upload_statistics"
+=== TEST 174: "horizon=24h" is no parameter of "async_upload_statistics"
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain horizon=24h;    # here
@@ -1683,7 +1665,7 @@ invalid parameter "horizon=24h"
 
 
 
-=== TEST 177: "sequential" is no parameter of "async_upload_statistics"
+=== TEST 175: "sequential" is no parameter of "async_upload_statistics"
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain sequential;    # here
@@ -1692,7 +1674,232 @@ invalid parameter "sequential"
 
 
 
-=== TEST 178: a parameter behind a wrong one does not hide it
+=== TEST 176: "evidence=1" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential evidence=1;    # here
+--- emerg
+invalid parameter "evidence=1", it must be from 2 to 1000000000
+
+
+
+=== TEST 177: "evidence=1000000001" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential evidence=1000000001;    # here
+--- emerg
+invalid parameter "evidence=1000000001", it must be from 2 to 1000000000
+
+
+
+=== TEST 178: "evidence=-1" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential evidence=-1;    # here
+--- emerg
+invalid parameter "evidence=-1", it must be from 2 to 1000000000
+
+
+
+=== TEST 179: "evidence=1e3" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential evidence=1e3;    # here
+--- emerg
+invalid parameter "evidence=1e3", it must be from 2 to 1000000000
+
+
+
+=== TEST 180: "evidence=off" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential evidence=off;    # here
+--- emerg
+invalid parameter "evidence=off", it must be from 2 to 1000000000
+
+
+
+=== TEST 181: "evidence=" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential evidence=;    # here
+--- emerg
+invalid parameter "evidence=", it must be from 2 to 1000000000
+
+
+
+=== TEST 182: "confirm=3601s" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential confirm=3601s;    # here
+--- emerg
+invalid parameter "confirm=3601s", it must be a time of at most 1h
+
+
+
+=== TEST 183: "confirm=off" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential confirm=off;    # here
+--- emerg
+invalid parameter "confirm=off", it must be a time of at most 1h
+
+
+
+=== TEST 184: "min_failures=0" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential min_failures=0;    # here
+--- emerg
+invalid parameter "min_failures=0", it must be from 1 to 1000000000
+
+
+
+=== TEST 185: "min_failures=1000000001" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential min_failures=1000000001;    # here
+--- emerg
+invalid parameter "min_failures=1000000001", it must be from 1 to 1000000000
+
+
+
+=== TEST 186: "min_failures=off" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential min_failures=off;    # here
+--- emerg
+invalid parameter "min_failures=off", it must be from 1 to 1000000000
+
+
+
+=== TEST 187: "proof=0%" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential proof=0%;    # here
+--- emerg
+invalid parameter "proof=0%", it must be above 0% and below 100% in steps of 0.0001%, or off
+
+
+
+=== TEST 188: "proof=100%" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential proof=100%;    # here
+--- emerg
+invalid parameter "proof=100%", it must be above 0% and below 100% in steps of 0.0001%, or off
+
+
+
+=== TEST 189: "proof=0.00001%" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential proof=0.00001%;    # here
+--- emerg
+invalid parameter "proof=0.00001%", it must be above 0% and below 100% in steps of 0.0001%, or off
+
+
+
+=== TEST 190: "proof=none" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential proof=none;    # here
+--- emerg
+invalid parameter "proof=none", it must be above 0% and below 100% in steps of 0.0001%, or off
+
+
+
+=== TEST 191: "proof=" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential proof=;    # here
+--- emerg
+invalid parameter "proof=", it must be above 0% and below 100% in steps of 0.0001%, or off
+
+
+
+=== TEST 192: "horizon=59s" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential horizon=59s;    # here
+--- emerg
+invalid parameter "horizon=59s", it must be a time from 1m to 365d
+
+
+
+=== TEST 193: "horizon=366d" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential horizon=366d;    # here
+--- emerg
+invalid parameter "horizon=366d", it must be a time from 1m to 365d
+
+
+
+=== TEST 194: "horizon=off" of "async_upload_statistics sequential" is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential horizon=off;    # here
+--- emerg
+invalid parameter "horizon=off", it must be a time from 1m to 365d
+
+
+
+=== TEST 195: a parameter of "async_upload_statistics sequential" that is set twice is refused
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential proof=2% evidence=100 proof=off;    # here
+--- emerg
+duplicate parameter "proof=off"
+
+
+
+=== TEST 196: "success=95%" is no parameter of "async_upload_statistics sequential"
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential success=95%;    # here
+--- emerg
+invalid parameter "success=95%"
+
+
+
+=== TEST 197: "latency=75" is no parameter of "async_upload_statistics sequential"
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential latency=75;    # here
+--- emerg
+invalid parameter "latency=75"
+
+
+
+=== TEST 198: "plain" is no parameter of "async_upload_statistics sequential"
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential plain;    # here
+--- emerg
+invalid parameter "plain"
+
+
+
+=== TEST 199: "proof" is no parameter of "async_upload_statistics sequential"
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential proof;    # here
+--- emerg
+invalid parameter "proof"
+
+
+
+=== TEST 200: "mode=sequential" is no parameter of "async_upload_statistics sequential"
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential mode=sequential;    # here
+--- emerg
+invalid parameter "mode=sequential"
+
+
+
+=== TEST 201: a parameter behind a wrong one does not hide it
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_statistics plain evidence=1000 confirm=1s;    # here
@@ -1701,7 +1908,7 @@ invalid parameter "evidence=1000"
 
 
 
-=== TEST 179: a budget that is set twice is refused
+=== TEST 202: a budget that is set twice is refused
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_budget 10;
@@ -1711,7 +1918,7 @@ async_upload_budget off;    # here
 
 
 
-=== TEST 180: "0" is no budget
+=== TEST 203: "0" is no budget
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_budget "0";    # here
@@ -1720,7 +1927,7 @@ invalid number "0", it must be from 1 to 1000000000 or off
 
 
 
-=== TEST 181: "-1" is no budget
+=== TEST 204: "-1" is no budget
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_budget "-1";    # here
@@ -1729,7 +1936,7 @@ invalid number "-1", it must be from 1 to 1000000000 or off
 
 
 
-=== TEST 182: "1.5" is no budget
+=== TEST 205: "1.5" is no budget
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_budget "1.5";    # here
@@ -1738,7 +1945,7 @@ invalid number "1.5", it must be from 1 to 1000000000 or off
 
 
 
-=== TEST 183: "10%" is no budget
+=== TEST 206: "10%" is no budget
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_budget "10%";    # here
@@ -1747,7 +1954,7 @@ invalid number "10%", it must be from 1 to 1000000000 or off
 
 
 
-=== TEST 184: "1000000001" is no budget
+=== TEST 207: "1000000001" is no budget
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_budget "1000000001";    # here
@@ -1756,7 +1963,7 @@ invalid number "1000000001", it must be from 1 to 1000000000 or off
 
 
 
-=== TEST 185: "none" is no budget
+=== TEST 208: "none" is no budget
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_budget "none";    # here
@@ -1765,7 +1972,7 @@ invalid number "none", it must be from 1 to 1000000000 or off
 
 
 
-=== TEST 186: "" is no budget
+=== TEST 209: "" is no budget
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_budget "";    # here
@@ -1774,7 +1981,7 @@ invalid number "", it must be from 1 to 1000000000 or off
 
 
 
-=== TEST 187: a dry run that is set twice is refused
+=== TEST 210: a dry run that is set twice is refused
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_dry_run on;
@@ -1784,7 +1991,7 @@ async_upload_dry_run on;    # here
 
 
 
-=== TEST 188: "yes" is no dry run
+=== TEST 211: "yes" is no dry run
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_dry_run "yes";    # here
@@ -1793,7 +2000,7 @@ invalid value "yes", it must be on or off
 
 
 
-=== TEST 189: "ON" is no dry run
+=== TEST 212: "ON" is no dry run
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_dry_run "ON";    # here
@@ -1802,7 +2009,7 @@ invalid value "ON", it must be on or off
 
 
 
-=== TEST 190: "1" is no dry run
+=== TEST 213: "1" is no dry run
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_dry_run "1";    # here
@@ -1811,7 +2018,7 @@ invalid value "1", it must be on or off
 
 
 
-=== TEST 191: "" is no dry run
+=== TEST 214: "" is no dry run
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_dry_run "";    # here
@@ -1820,7 +2027,7 @@ invalid value "", it must be on or off
 
 
 
-=== TEST 192: a log that is set twice is refused
+=== TEST 215: a log that is set twice is refused
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_log logs/a.log;
@@ -1830,7 +2037,7 @@ async_upload_log logs/b.log;    # here
 
 
 
-=== TEST 193: "syslog:server=127.0.0.1" is no log
+=== TEST 216: "syslog:server=127.0.0.1" is no log
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_log "syslog:server=127.0.0.1";    # here
@@ -1839,7 +2046,7 @@ invalid path "syslog:server=127.0.0.1", it must be that of a file, without varia
 
 
 
-=== TEST 194: "logs/$host.log" is no log
+=== TEST 217: "logs/$host.log" is no log
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_log "logs/$host.log";    # here
@@ -1848,7 +2055,7 @@ invalid path "logs/$host.log", it must be that of a file, without variables, or 
 
 
 
-=== TEST 195: "" is no log
+=== TEST 218: "" is no log
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_log "";    # here
@@ -1857,7 +2064,7 @@ invalid path "", it must be that of a file, without variables, or off
 
 
 
-=== TEST 196: a log with a format is refused
+=== TEST 219: a log with a format is refused
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_log logs/a.log combined;    # here
@@ -1866,7 +2073,7 @@ invalid number of arguments in "async_upload_log" directive
 
 
 
-=== TEST 197: "" is no state file
+=== TEST 220: "" is no state file
 --- directives
 async_upload upload_async zone=uploads:1m state=;    # here
 --- emerg
@@ -1874,7 +2081,7 @@ invalid parameter "state=", it must be the path of a file or off
 
 
 
-=== TEST 198: "/" is no state file
+=== TEST 221: "/" is no state file
 --- directives
 async_upload upload_async zone=uploads:1m state=/;    # here
 --- emerg
@@ -1882,7 +2089,7 @@ invalid parameter "state=/", it must be the path of a file or off
 
 
 
-=== TEST 199: "logs/" is no state file
+=== TEST 222: "logs/" is no state file
 --- directives
 async_upload upload_async zone=uploads:1m state=logs/;    # here
 --- emerg
@@ -1890,7 +2097,7 @@ invalid parameter "state=logs/", it must be the path of a file or off
 
 
 
-=== TEST 200: a state file that is set twice is refused
+=== TEST 223: a state file that is set twice is refused
 --- directives
 async_upload upload_async zone=uploads:1m state=logs/a state=logs/b;    # here
 --- emerg
@@ -1898,7 +2105,7 @@ invalid parameter "state=logs/b"
 
 
 
-=== TEST 201: a state file that is set and off is refused
+=== TEST 224: a state file that is set and off is refused
 --- directives
 async_upload upload_async zone=uploads:1m state=off state=logs/b;    # here
 --- emerg
@@ -1906,7 +2113,7 @@ invalid parameter "state=logs/b"
 
 
 
-=== TEST 202: a state file in a directory that is not there is refused
+=== TEST 225: a state file in a directory that is not there is refused
 --- directives
 async_upload upload_async zone=uploads:1m state=nowhere/uploads;    # here
 --- emerg
@@ -1914,7 +2121,7 @@ directory "PREFIX/nowhere/" of the state file cannot be used (2: No such file or
 
 
 
-=== TEST 203: a state file below a file is refused
+=== TEST 226: a state file below a file is refused
 --- directives
 async_upload upload_async zone=uploads:1m state=conf/nginx.conf/uploads;    # here
 --- emerg
@@ -1922,7 +2129,7 @@ directory "PREFIX/conf/nginx.conf/" of the state file cannot be used (20: Not a 
 
 
 
-=== TEST 204: a directory is no state file
+=== TEST 227: a directory is no state file
 --- directives
 async_upload upload_async zone=uploads:1m state=logs;    # here
 --- emerg
@@ -1930,7 +2137,7 @@ state file "PREFIX/logs" is a directory
 
 
 
-=== TEST 205: two rollouts with one state file are refused
+=== TEST 228: two rollouts with one state file are refused
 --- directives
 async_upload upload_async zone=uploads:1m state=logs/state;    # here
 --- others
@@ -1943,7 +2150,7 @@ state file "PREFIX/logs/state" of rollout "uploads" is that of rollout "others"
 
 
 
-=== TEST 206: the default of another rollout is no state file
+=== TEST 229: the default of another rollout is no state file
 --- directives
 async_upload upload_async zone=uploads:1m state=logs/async_upload/others.state;    # here
 --- others
@@ -1961,7 +2168,7 @@ state file "PREFIX/logs/async_upload/others.state" of rollout "uploads" is that 
 
 
 
-=== TEST 207: several rollouts share a directory, or keep nothing
+=== TEST 230: several rollouts share a directory, or keep nothing
 --- directives
 async_upload upload_async zone=uploads:1m state=off;
 --- others
@@ -1986,7 +2193,7 @@ with "state=off" rollout "third" is at 0% after every start of nginx until it is
 
 
 
-=== TEST 208: a review that comes after the rollback is refused
+=== TEST 231: a review that comes after the rollback is refused
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_rollback success=97%;
@@ -1995,7 +2202,7 @@ success=97% of "async_upload_review" is not above success=97% of "async_upload_r
 
 
 
-=== TEST 209: so is one that is said
+=== TEST 232: so is one that is said
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_review success=94.9999%;
@@ -2004,14 +2211,14 @@ success=94.9999% of "async_upload_review" is not above success=95% of "async_upl
 
 
 
-=== TEST 210: a review just above the rollback is taken
+=== TEST 233: a review just above the rollback is taken
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_review success=95.0001%;
 
 
 
-=== TEST 211: a review whose success is off is not compared
+=== TEST 234: a review whose success is off is not compared
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_rollback success=100%;
@@ -2019,7 +2226,7 @@ async_upload_review success=off;
 
 
 
-=== TEST 212: a review without a rollback is not compared
+=== TEST 235: a review without a rollback is not compared
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_rollback off;
@@ -2027,7 +2234,7 @@ async_upload_review success=1%;
 
 
 
-=== TEST 213: a rollback without a review is not compared
+=== TEST 236: a rollback without a review is not compared
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_rollback success=100%;
@@ -2035,7 +2242,7 @@ async_upload_review off;
 
 
 
-=== TEST 214: a gate below the success of the rollback is refused
+=== TEST 237: a gate below the success of the rollback is refused
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_stage 1%;
@@ -2046,7 +2253,7 @@ success=94% of stage 2 is below success=95% of "async_upload_rollback" in upstre
 
 
 
-=== TEST 215: so is the default of a gate
+=== TEST 238: so is the default of a gate
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_stage 1%;
@@ -2059,7 +2266,7 @@ success=98.5% of stage 3 is below success=98.75% of "async_upload_rollback" in u
 
 
 
-=== TEST 216: a gate above the error of the rollback is refused
+=== TEST 239: a gate above the error of the rollback is refused
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_stage 1% error=5.0001%;
@@ -2068,7 +2275,7 @@ error=5.0001% of stage 1 is above error=5% of "async_upload_rollback" in upstrea
 
 
 
-=== TEST 217: a gate below the success of the review is refused
+=== TEST 240: a gate below the success of the review is refused
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_stage 1% success=96.5%;
@@ -2077,7 +2284,7 @@ success=96.5% of stage 1 is below success=97% of "async_upload_review" in upstre
 
 
 
-=== TEST 218: a gate above the latency of the review is refused
+=== TEST 241: a gate above the latency of the review is refused
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_stage 1% latency=121%;
@@ -2086,14 +2293,14 @@ latency=121% of stage 1 is above latency=120% of "async_upload_review" in upstre
 
 
 
-=== TEST 219: gates may be at the limits of the other rules
+=== TEST 242: gates may be at the limits of the other rules
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_stage 1% success=97% error=5% latency=120%;
 
 
 
-=== TEST 220: gates are not compared with rules that are off
+=== TEST 243: gates are not compared with rules that are off
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_stage 1% success=0% error=100% latency=10000%;
@@ -2102,7 +2309,7 @@ async_upload_review off;
 
 
 
-=== TEST 221: nor with limits that are off
+=== TEST 244: nor with limits that are off
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_stage 1% success=95% latency=10000%;
@@ -2110,7 +2317,7 @@ async_upload_review success=off latency=off;
 
 
 
-=== TEST 222: a gate without a latency is not compared
+=== TEST 245: a gate without a latency is not compared
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_stage 1% latency=off;
@@ -2118,7 +2325,7 @@ async_upload_review latency=101%;
 
 
 
-=== TEST 223: a budget without a rollback is refused
+=== TEST 246: a budget without a rollback is refused
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_budget 10;
@@ -2128,7 +2335,7 @@ async_upload_rollback off;
 
 
 
-=== TEST 224: a budget that is off is none
+=== TEST 247: a budget that is off is none
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_budget off;
@@ -2136,7 +2343,7 @@ async_upload_rollback off;
 
 
 
-=== TEST 225: a stage of 0.50% is refused with md5
+=== TEST 248: a stage of 0.50% is refused with md5
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_stage 0.5%;
@@ -2146,7 +2353,7 @@ share 0.50% of stage 1 cannot be told apart by hash "md5", it must be a whole pe
 
 
 
-=== TEST 226: a later stage of 2.25% is refused with unleash
+=== TEST 249: a later stage of 2.25% is refused with unleash
 --- directives
 async_upload upload_async zone=uploads:1m;    # here
 async_upload_hash unleash a;
@@ -2157,7 +2364,7 @@ share 2.25% of stage 2 cannot be told apart by hash "unleash", it must be a whol
 
 
 
-=== TEST 227: stages of whole percents are taken with md5
+=== TEST 250: stages of whole percents are taken with md5
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_hash md5;
@@ -2167,7 +2374,7 @@ async_upload_stage 100%;
 
 
 
-=== TEST 228: "async_upload_stage" without a rollout is refused
+=== TEST 251: "async_upload_stage" without a rollout is refused
 --- directives
 async_upload_stage 1%;    # here
 --- emerg
@@ -2175,7 +2382,7 @@ async_upload_stage 1%;    # here
 
 
 
-=== TEST 229: "async_upload_advance" without a rollout is refused
+=== TEST 252: "async_upload_advance" without a rollout is refused
 --- directives
 async_upload_advance manual;    # here
 --- emerg
@@ -2183,7 +2390,7 @@ async_upload_advance manual;    # here
 
 
 
-=== TEST 230: "async_upload_rollback" without a rollout is refused
+=== TEST 253: "async_upload_rollback" without a rollout is refused
 --- directives
 async_upload_rollback off;    # here
 --- emerg
@@ -2191,7 +2398,7 @@ async_upload_rollback off;    # here
 
 
 
-=== TEST 231: "async_upload_review" without a rollout is refused
+=== TEST 254: "async_upload_review" without a rollout is refused
 --- directives
 async_upload_review off;    # here
 --- emerg
@@ -2199,7 +2406,7 @@ async_upload_review off;    # here
 
 
 
-=== TEST 232: "async_upload_statistics" without a rollout is refused
+=== TEST 255: "async_upload_statistics" without a rollout is refused
 --- directives
 async_upload_statistics plain;    # here
 --- emerg
@@ -2207,7 +2414,7 @@ async_upload_statistics plain;    # here
 
 
 
-=== TEST 233: "async_upload_budget" without a rollout is refused
+=== TEST 256: "async_upload_budget" without a rollout is refused
 --- directives
 async_upload_budget 1;    # here
 --- emerg
@@ -2215,7 +2422,7 @@ async_upload_budget 1;    # here
 
 
 
-=== TEST 234: "async_upload_dry_run" without a rollout is refused
+=== TEST 257: "async_upload_dry_run" without a rollout is refused
 --- directives
 async_upload_dry_run on;    # here
 --- emerg
@@ -2223,7 +2430,7 @@ async_upload_dry_run on;    # here
 
 
 
-=== TEST 235: "async_upload_log" without a rollout is refused
+=== TEST 258: "async_upload_log" without a rollout is refused
 --- directives
 async_upload_log off;    # here
 --- emerg
@@ -2231,7 +2438,7 @@ async_upload_log off;    # here
 
 
 
-=== TEST 236: the smallest values of all rules are taken
+=== TEST 259: the smallest values of all rules are taken
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_stage 0.01% min_uploads=1 success=97% error=0% latency=101% soak=0;
@@ -2245,7 +2452,7 @@ async_upload_log off;
 
 
 
-=== TEST 237: the largest values of all rules are taken
+=== TEST 260: the largest values of all rules are taken
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_stage 100% min_uploads=1000000000 success=100% error=100% latency=10000% soak=365d;
@@ -2259,7 +2466,34 @@ async_upload_log logs/journal.log;
 
 
 
-=== TEST 238: all rules that can be are off
+=== TEST 261: the smallest values of sequential statistics are taken
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential evidence=2 confirm=0 min_failures=1 proof=0.0001% horizon=1m;
+
+
+
+=== TEST 262: the largest values of sequential statistics are taken
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential horizon=365d proof=99.9999% min_failures=1000000000 confirm=1h evidence=1000000000;
+
+
+
+=== TEST 263: sequential statistics need no parameters, and no proof
+--- directives
+async_upload upload_async zone=uploads:1m;
+async_upload_statistics sequential;
+--- others
+upstream others {
+    server 127.0.0.1:1;
+    async_upload upload_async zone=others:1m;
+    async_upload_statistics sequential proof=off;
+}
+
+
+
+=== TEST 264: all rules that can be are off
 --- directives
 async_upload upload_async zone=uploads:1m;
 async_upload_stage 1% latency=off;
@@ -2270,7 +2504,7 @@ async_upload_log off;
 
 
 
-=== TEST 239: the rules may stand before the rollout and the stages
+=== TEST 265: the rules may stand before the rollout and the stages
 --- directives
 async_upload_budget 3;
 async_upload_advance auto;

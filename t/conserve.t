@@ -70,6 +70,7 @@ sub proxy_conf {
 
         async_upload upload_async zone=uploads:$zone;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout $share%;
         async_upload_key $key;
     }

@@ -150,17 +150,6 @@ sub events {
 # The rollouts as the status has them, without what goes by the clock, and all
 # that was journalled.
 
-sub timeless {
-    my ($value) = @_;
-
-    return [map { timeless($_) } @$value] if ref $value eq 'ARRAY';
-    return $value if ref $value ne 'HASH';
-
-    return { map { ($_ => timeless($value->{$_})) }
-             grep { !/(?:^|_)(?:age|left|span)_s$|^memory$|^slots$|^hours$/ }
-                 keys %$value };
-}
-
 sub figure {
     my $json = JSON::PP->new->canonical;
 

@@ -47,6 +47,7 @@ sub rollout {
         $s
         async_upload async_$name zone=$name:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         $share
         @directives
     }
@@ -378,6 +379,7 @@ $::Http . <<"END"
         server 127.0.0.1:$::Port{s1};
         async_upload down zone=async_down:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout 100%;
         async_upload_fallback off;
     }

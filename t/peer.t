@@ -51,6 +51,7 @@ sub rollout {
              . "upstream $name {\n" . servers($sync) . "\n"
              . "async_upload async_$name zone=$name:512k;\n"
              . "async_upload_enabled on;\nasync_upload_rollout 100%;\n"
+             . "async_upload_rollback off;\n"
              . ($rollout // '') . "\n}\n\n";
 
     location($name, $name, $location);

@@ -29,6 +29,7 @@ my $nginx = AsyncUpload->start(port => $port, http => <<"END");
         server 127.0.0.1:@{[$stub->port('s1')]};
         async_upload async zone=uploads:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout 100%;
     }
 

@@ -77,6 +77,7 @@ for my $balancer (@balancers) {
                 $http .= block($name, $pair, [@stubs{qw(sync1 sync2)}],
                                "async_upload async_$name zone=$name:512k;",
                                'async_upload_enabled on;',
+                               'async_upload_rollback off;',
                                "async_upload_rollout $share%;",
                                'async_upload_key $http_x_id;');
 

@@ -52,6 +52,7 @@ sub rollout {
         @{[$args{in_sync} // '']}
         async_upload async_$name zone=$name:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout $share%;
         async_upload_key \$http_x_id;
         @{[$args{rollout} // '']}
@@ -507,6 +508,7 @@ sub resolving {
         server sync.test:$back resolve;
         async_upload async zone=uploads:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout 100%;
     }
 
@@ -515,6 +517,7 @@ sub resolving {
         server sync.test:$back resolve;
         async_upload hole zone=slow:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout 100%;
     }
 

@@ -60,6 +60,7 @@ sub rollout {
         $sync
         async_upload async_$name zone=$name:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout 100%;
         async_upload_fallback failure replay=always;
         $rollout

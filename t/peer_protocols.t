@@ -75,6 +75,7 @@ END
         $keepalive
         async_upload ${block}_$protocol zone=$name:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout $share%;
         async_upload_key \$http_x_id;
     }

@@ -94,6 +94,7 @@ sub rollout {
         $keepalive
         async_upload async_$name zone=$name:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout $share%;
         async_upload_key \$http_x_id;
     }

@@ -88,6 +88,7 @@ sub rollout {
         $keepalive
         async_upload async_${name}_$protocol zone=${name}_$protocol:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout 100%;
         $rollout
     }

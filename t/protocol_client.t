@@ -52,6 +52,7 @@ for my $protocol ('', 'grpc') {
         keepalive 4;
         async_upload async_$name zone=$name:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout 100%;
         async_upload_fallback $fallback;
     }

@@ -98,7 +98,9 @@ my %default = (
         complaints => undef, unattended_ms => undef, source => 'default',
     },
     async_upload_statistics => {
-        value => 'plain', confirm_ms => 5000, source => 'default',
+        value => 'sequential', evidence => 1000, confirm_ms => 5000,
+        min_failures => 3, proof_error_rate => 0.03, horizon_s => 86_400,
+        source => 'default',
     },
     async_upload_budget => { value => undef, source => 'default' },
     async_upload_dry_run => { value => JSON::PP::false, source => 'default' },
@@ -124,6 +126,12 @@ sub settled {
 
         $expected{$key} = { %{$expected{$key}}, %{$changed{$setting}},
                             source => 'nginx.conf' };
+
+        # plain statistics have no such parameters
+
+        delete @{$expected{$key}}{qw(evidence min_failures proof_error_rate
+                                     horizon_s)}
+            if ($expected{$key}{value} // '') eq 'plain';
     }
 
     return \%expected;
@@ -165,6 +173,8 @@ my %rollouts = (
                                      min_uploads=1 window=1d;
                async_upload_review success=off for=1d latency=off
                                    latency_for=1h complaints=0 unattended=2h;
+               async_upload_statistics sequential evidence=20 min_failures=1
+                                       confirm=0 proof=2.5% horizon=90m;
                async_upload_dry_run on; async_upload_log logs/journal.log;
                async_upload_rollout 7%;",
 );
@@ -223,7 +233,7 @@ settles('said', 'stages are as they are said',
 
 is_deeply(settings($nginx, 'off'), {
     %{settled('off', state => { value => undef }, advance => {}, budget => {},
-              statistics => {}, dry_run => {}, log => {})},
+              statistics => { value => 'plain' }, dry_run => {}, log => {})},
     map { ("async_upload_$_" => { value => JSON::PP::false,
                                   source => 'nginx.conf' }) }
         qw(rollback review),
@@ -232,7 +242,7 @@ is_deeply(settings($nginx, 'off'), {
 settles('some', 'a parameter changes nothing but itself',
     rollback => { window_ms => 10_000, run => undef },
     review => { success_rate => 0.999999, complaints => 3 },
-    statistics => { confirm_ms => 250 },
+    statistics => { value => 'plain', confirm_ms => 250 },
     budget => { value => 1 },
     log => { value => "$dir/logs/journal.log" },
     state => { value => "$dir/conf/some" });
@@ -245,6 +255,8 @@ settles('others', 'all parameters are as they are said',
     review => { success_rate => 0, for_ms => $day, latency_percent => undef,
                 latency_for_ms => $hour, complaints => undef,
                 unattended_ms => 2 * $hour },
+    statistics => { evidence => 20, min_failures => 1, confirm_ms => 0,
+                    proof_error_rate => 0.025, horizon_s => 5400 },
     dry_run => { value => JSON::PP::true },
     log => { value => "$dir/logs/journal.log" },
     state => { value => "$dir/temp/others" });

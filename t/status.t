@@ -132,8 +132,8 @@ for my $name (qw(uploads more)) {
 
     keys_are($rollout, $name, qw(state enabled dry_run guard share_bp
         share_kept_bp share_actual_bp epoch generation stage next settings
-        clients arms forced fallback last_decision observation window latency
-        baseline memory budget consecutive_failures signals last_drill
+        clients arms forced fallback last_decision evidence observation window
+        latency baseline memory budget consecutive_failures signals last_drill
         state_file last_tick_age_s slots events));
 
     keys_are($rollout->{settings}, 'settings', 'state',

@@ -61,6 +61,7 @@ our @EXPORT = qw(
     spew
     stub_log
     stub_servers
+    timeless
     use_steps
     violations
     wait_for
@@ -326,6 +327,22 @@ sub decode_status {
     my ($text) = @_;
 
     return JSON::PP->new->utf8->decode($text);
+}
+
+
+# timeless(DATA): what a status has but for what goes by the clock, or may be
+# another one at the next tick or of another worker, where nothing happens.
+
+sub timeless {
+    my ($value) = @_;
+
+    return [map { timeless($_) } @$value] if ref $value eq 'ARRAY';
+    return $value if ref $value ne 'HASH';
+
+    return { map { ($_ => timeless($value->{$_})) }
+             grep { !/(?:^|_)(?:age|left|span)_s$
+                      |^(?:control|hours|memory|slots)$/x }
+                 keys %$value };
 }
 
 
@@ -854,6 +871,31 @@ sub advance_clock {
         or die "$self->{clock}: $!\n";
 
     close $fh;
+}
+
+
+# $nginx->next_tick(NAME, ...): waits until the guard has looked at all of these
+# rollouts once more.
+
+sub next_tick {
+    my ($self, @names) = @_;
+
+    # ages grow until a tick comes
+
+    my %age;
+
+    wait_for {
+        my $rollouts = $self->status->{rollouts};
+
+        for (@names) {
+            my $now = $rollouts->{$_}{last_tick_age_s} // next;
+            my $before = $age{$_} // $now;
+
+            $age{$_} = $before < 0 || $now < $before ? -1 : $now;
+        }
+
+        !grep { ($age{$_} // 0) >= 0 } @names;
+    } 'a tick';
 }
 
 

@@ -37,29 +37,30 @@ use Test::More ();
 our @EXPORT = qw(mix);
 
 
-# Keys of the first and of the last hundredth of all buckets: of async at 1%
-# and more, of sync at 99% and less.
-
-my %keys;
-
-for my $n (1 .. 4000) {
-    my $bucket = (unpack('N', sha256("guarded.key-$n")) * 10000) >> 32;
-
-    push @{$keys{async}}, "key-$n" if $bucket < 100;
-    push @{$keys{sync}}, "key-$n" if $bucket >= 9900;
-}
-
-
-# Guarded->new([clock => 1], [workers => N], [servers => { async => TEXT }]):
-# "servers" are the servers of an arm's block, instead of Stub's.
+# Guarded->new([clock => 1], [workers => N], [half => 1], [servers => { async =>
+# TEXT }]): "servers" are the servers of an arm's block, instead of Stub's.
+#
+# Identities are of the first and of the last hundredth of all buckets, so that
+# their arm is that at 1% and more, or 99% and less; there are some forty of
+# each arm.  With "half" they are of all buckets, two thousand of each arm at
+# 50%.
 
 sub new {
     my ($class, %args) = @_;
 
     my $stub = Stub->start(qw(s1 a1));
+    my $size = $args{half} ? 5000 : 100;
+    my %keys;
+
+    for my $n (1 .. 4000) {
+        my $bucket = (unpack('N', sha256("guarded.key-$n")) * 10000) >> 32;
+
+        push @{$keys{async}}, "key-$n" if $bucket < $size;
+        push @{$keys{sync}}, "key-$n" if $bucket >= 10000 - $size;
+    }
 
     return bless {
-        %args, stub => $stub, port => free_port(), http => '',
+        %args, keys => \%keys, stub => $stub, port => free_port(), http => '',
         locations => '', names => [], sent => 0, clients => [],
         servers => { sync => 'server 127.0.0.1:' . $stub->port('s1') . ';',
                      async => 'server 127.0.0.1:' . $stub->port('a1') . ';',
@@ -232,13 +233,24 @@ sub settle {
 }
 
 
+# $guarded->identity(ARM, N): one of an arm's identities, which are taken in
+# turns where ARM is an argument; an identity may stand in its place.
+
+sub identity {
+    my ($self, $arm, $n) = @_;
+
+    my $keys = $self->{keys}{$arm} // return $arm;
+
+    return $keys->[$n % @$keys];
+}
+
+
 # $guarded->ask(CLIENT, NAME, ARM, WHAT, [HEADERS]): sends an upload.
 
 sub ask {
     my ($self, $socket, $name, $arm, $what, $headers) = @_;
 
-    my $keys = $keys{$arm};
-    my $key = $keys->[$self->{sent}++ % @$keys];
+    my $key = $self->identity($arm, $self->{sent}++);
 
     $headers //= '';
 
@@ -306,12 +318,21 @@ sub uploads {
 sub uploads_by {
     my ($self, $n, $name, $arm, @what) = @_;
 
+    return $self->uploads_of($n, $name, map { [$arm, $_] } @what);
+}
+
+
+# $guarded->uploads_of(N, NAME, [ARM, WHAT], ...): the same of several arms.
+
+sub uploads_of {
+    my ($self, $n, $name, @what) = @_;
+
     my %by;
 
     while (my @some = splice @what, 0, $n) {
         for my $i (0 .. $#some) {
             $self->{clients}[$i] //= $self->client;
-            $self->ask($self->{clients}[$i], $name, $arm, $some[$i]);
+            $self->ask($self->{clients}[$i], $name, @{$some[$i]});
         }
 
         for my $i (0 .. $#some) {
@@ -347,22 +368,7 @@ sub tick {
         return;
     }
 
-    # ages grow until a tick comes
-
-    my %age;
-
-    wait_for {
-        my $rollouts = $nginx->status->{rollouts};
-
-        for (@{$self->{names}}) {
-            my $now = $rollouts->{$_}{last_tick_age_s};
-            my $before = $age{$_} // $now;
-
-            $age{$_} = $before < 0 || $now < $before ? -1 : $now;
-        }
-
-        !grep { $_ >= 0 } values %age;
-    } 'a tick';
+    $nginx->next_tick(@{$self->{names}});
 }
 
 

@@ -16,9 +16,9 @@ package Rollouts;
 #         { to => 'off', what => 'a1=500', method => 'PUT', body => 'x' },
 #         { to => 'off', what => 'a1=hang' });
 #
-# A rollout is at 100% and has a location of its name.  In "async" and "sync"
-# the names of Stub's servers, and of the ports given to new(), stand for
-# "server ADDRESS".
+# A rollout is at 100%, whatever fails, and has a location of its name.  In
+# "async" and "sync" the names of Stub's servers, and of the ports given to
+# new(), stand for "server ADDRESS".
 #
 # What became of an upload is a hash:
 #
@@ -82,6 +82,7 @@ sub add {
         $sync
         async_upload async_$name zone=$name:512k;
         async_upload_enabled on;
+        async_upload_rollback off;
         async_upload_rollout $share%;
         $rollout
     }
@@ -302,7 +303,7 @@ sub files {
     push @files, map { glob "$_/*" } @files;
     push @files, map { glob "$_/*" } @files;
 
-    return grep { -f } @files;
+    return grep { -f && !m{/async_upload/} } @files;
 }
 
 
