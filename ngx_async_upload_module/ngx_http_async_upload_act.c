@@ -10,6 +10,15 @@
 #include "ngx_http_async_upload_verdict.h"
 
 
+/* an event of the guard, and the look that it was decided by */
+
+typedef struct {
+    ngx_http_async_upload_rollout_t   *rollout;
+    ngx_http_async_upload_look_t      *look;
+    ngx_http_async_upload_event_sh_t  *event;
+} ngx_http_async_upload_act_done_t;
+
+
 static ngx_int_t ngx_http_async_upload_act_do(
     ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_t *look, ngx_http_async_upload_word_t *now,
@@ -28,7 +37,7 @@ static void ngx_http_async_upload_act_say(
     ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_t *look,
     ngx_http_async_upload_event_sh_t *event, ngx_log_t *log);
-static void ngx_http_async_upload_act_said(
+static void ngx_http_async_upload_act_done(
     ngx_http_async_upload_guard_sh_t *guard, void *data);
 static void ngx_http_async_upload_act_drilled(
     ngx_http_async_upload_guard_sh_t *guard, void *data);
@@ -40,6 +49,7 @@ ngx_http_async_upload_act(ngx_http_async_upload_rollout_t *rollout,
 {
     ngx_err_t                         err;
     ngx_http_async_upload_word_t      now;
+    ngx_http_async_upload_act_done_t  done;
     ngx_http_async_upload_event_sh_t  event;
 
     if (!ngx_http_async_upload_change_current(rollout)
@@ -87,8 +97,13 @@ ngx_http_async_upload_act(ngx_http_async_upload_rollout_t *rollout,
         }
     }
 
+    done.rollout = rollout;
+    done.look = look;
+    done.event = &event;
+
     if (ngx_http_async_upload_change_word(rollout, &look->word, &now, &event,
-                                          NULL, NULL)
+                                          ngx_http_async_upload_act_done,
+                                          &done)
         == NGX_OK)
     {
         /* who is at it now goes on until nothing is left, as does the tick */
@@ -203,10 +218,16 @@ ngx_http_async_upload_act_say(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_t *look,
     ngx_http_async_upload_event_sh_t *event, ngx_log_t *log)
 {
+    ngx_http_async_upload_act_done_t  done;
+
+    done.rollout = rollout;
+    done.look = look;
+    done.event = event;
+
     if (ngx_http_async_upload_change_word(rollout, &look->word, &look->word,
                                           event,
-                                          ngx_http_async_upload_act_said,
-                                          event)
+                                          ngx_http_async_upload_act_done,
+                                          &done)
         == NGX_OK)
     {
         (void) ngx_http_async_upload_change_settle(rollout, 0, log);
@@ -214,18 +235,32 @@ ngx_http_async_upload_act_say(ngx_http_async_upload_rollout_t *rollout,
 }
 
 
+/* what the decision was made of is kept, and that it was said */
+
 static void
-ngx_http_async_upload_act_said(ngx_http_async_upload_guard_sh_t *guard,
+ngx_http_async_upload_act_done(ngx_http_async_upload_guard_sh_t *guard,
     void *data)
 {
-    ngx_http_async_upload_event_sh_t *event = data;
+    ngx_http_async_upload_act_done_t *done = data;
+
+    ngx_http_async_upload_look_t      *look;
+    ngx_http_async_upload_event_sh_t  *event;
+
+    look = done->look;
+    event = done->event;
 
     if (event->type == NGX_HTTP_ASYNC_UPLOAD_EVENT_GATE) {
         guard->watch.gate = (event->value > 0);
         return;
     }
 
-    guard->watch.dry = event->rule;
+    if (event->dry_run) {
+        guard->watch.dry = event->rule;
+    }
+
+    ngx_http_async_upload_event_record_locked(done->rollout->sh, event->seq,
+                                              &look->conf, &look->in,
+                                              &look->decision);
 }
 
 

@@ -111,3 +111,45 @@ ngx_http_async_upload_event_place(ngx_http_async_upload_zone_sh_t *sh,
 {
     return &sh->event[seq % NGX_HTTP_ASYNC_UPLOAD_RING];
 }
+
+
+void
+ngx_http_async_upload_event_record_locked(ngx_http_async_upload_zone_sh_t *sh,
+    uint64_t seq, const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    const ngx_http_async_upload_guard_decision_t *decision)
+{
+    ngx_http_async_upload_record_sh_t  *record;
+
+    record = &sh->record[seq % NGX_HTTP_ASYNC_UPLOAD_RECORDS];
+
+    __atomic_store_n(&record->seq, 0, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+
+    record->conf = *conf;
+    record->in = *in;
+    record->decision = *decision;
+
+    __atomic_store_n(&record->seq, seq, __ATOMIC_RELEASE);
+}
+
+
+ngx_int_t
+ngx_http_async_upload_event_recall(ngx_http_async_upload_zone_sh_t *sh,
+    uint64_t seq, ngx_http_async_upload_record_sh_t *record)
+{
+    ngx_http_async_upload_record_sh_t  *kept;
+
+    kept = &sh->record[seq % NGX_HTTP_ASYNC_UPLOAD_RECORDS];
+
+    if (ngx_http_async_upload_zone_load(&kept->seq) != seq) {
+        return NGX_DECLINED;
+    }
+
+    *record = *kept;
+
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+
+    return (ngx_http_async_upload_zone_load(&kept->seq) == seq) ? NGX_OK
+                                                                : NGX_DECLINED;
+}

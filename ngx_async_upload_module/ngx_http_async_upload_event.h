@@ -50,6 +50,26 @@ void ngx_http_async_upload_event_recover_locked(
     ngx_http_async_upload_zone_sh_t *sh);
 
 /*
+ * Keeps what the event "seq" was decided by, before the event is published.
+ *
+ * Locks:   the zone mutex is held.
+ */
+void ngx_http_async_upload_event_record_locked(
+    ngx_http_async_upload_zone_sh_t *sh, uint64_t seq,
+    const ngx_http_async_upload_guard_conf_t *conf,
+    const ngx_http_async_upload_guard_input_t *in,
+    const ngx_http_async_upload_guard_decision_t *decision);
+
+/*
+ * Copies what the event "seq" was decided by.
+ *
+ * Returns: NGX_DECLINED if it was no decision, or is not kept any more.
+ */
+ngx_int_t ngx_http_async_upload_event_recall(
+    ngx_http_async_upload_zone_sh_t *sh, uint64_t seq,
+    ngx_http_async_upload_record_sh_t *record);
+
+/*
  * Copies the event with this "seq", which is between the last 64 and
  * "sh->events".
  *

@@ -45,7 +45,8 @@ ngx_http_async_upload_history_events(ngx_http_async_upload_json_t *w,
     while (ngx_http_async_upload_history_before(rollout, seq, &event)
            == NGX_OK)
     {
-        ngx_http_async_upload_journal_render(w, rollout, &event, figures);
+        ngx_http_async_upload_journal_render(w, rollout, &event, figures,
+                                             NULL);
         seq = event.seq;
     }
 

@@ -5,6 +5,8 @@
 
 
 #include "ngx_http_async_upload_journal.h"
+#include "ngx_http_async_upload_dossier.h"
+#include "ngx_http_async_upload_event.h"
 #include "ngx_http_async_upload_measure.h"
 #include "ngx_http_async_upload_name.h"
 
@@ -41,7 +43,8 @@ static ngx_int_t ngx_http_async_upload_journal_write(
 void
 ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_rollout_t *rollout,
-    const ngx_http_async_upload_event_sh_t *event, ngx_uint_t figures)
+    const ngx_http_async_upload_event_sh_t *event, ngx_uint_t figures,
+    const ngx_http_async_upload_record_sh_t *record)
 {
     ngx_str_t                     *name;
     ngx_http_async_upload_word_t   word;
@@ -89,6 +92,11 @@ ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
         ngx_http_async_upload_journal_arms(w, event);
     }
 
+    if (record) {
+        ngx_http_async_upload_dossier_write(w, "record", &record->conf,
+                                            &record->in, &record->decision);
+    }
+
     ngx_http_async_upload_json_end(w);
 }
 
@@ -115,10 +123,12 @@ ngx_int_t
 ngx_http_async_upload_journal_say(ngx_http_async_upload_rollout_t *rollout,
     const ngx_http_async_upload_event_sh_t *event, ngx_log_t *log)
 {
-    size_t                         size;
-    u_char                        *line;
-    ngx_int_t                      rc;
-    ngx_http_async_upload_json_t   w;
+    size_t                              size;
+    u_char                             *line;
+    ngx_int_t                           rc;
+    ngx_uint_t                          decided;
+    ngx_http_async_upload_json_t        w;
+    ngx_http_async_upload_record_sh_t   record;
 
     ngx_http_async_upload_journal_log(rollout, event, log);
 
@@ -126,7 +136,8 @@ ngx_http_async_upload_journal_say(ngx_http_async_upload_rollout_t *rollout,
         return NGX_OK;
     }
 
-    size = NGX_HTTP_ASYNC_UPLOAD_JOURNAL_LINE + 6 * rollout->name.len;
+    size = NGX_HTTP_ASYNC_UPLOAD_JOURNAL_LINE + 6 * rollout->name.len
+           + NGX_HTTP_ASYNC_UPLOAD_DOSSIER_SIZE;
 
     line = ngx_alloc(size, log);
     if (line == NULL) {
@@ -141,7 +152,12 @@ ngx_http_async_upload_journal_say(ngx_http_async_upload_rollout_t *rollout,
         ngx_http_async_upload_json_text(&w, "\n");
     }
 
-    ngx_http_async_upload_journal_render(&w, rollout, event, 1);
+    decided = (ngx_http_async_upload_event_recall(rollout->sh, event->seq,
+                                                  &record)
+               == NGX_OK);
+
+    ngx_http_async_upload_journal_render(&w, rollout, event, 1,
+                                         decided ? &record : NULL);
     ngx_http_async_upload_json_text(&w, "\n");
 
     size = ngx_http_async_upload_json_done(&w);

@@ -22,11 +22,13 @@
  * Writes the event as one JSON object without a key: time (ISO 8601, UTC, with
  * milliseconds), sequence, epoch, rollout, event, actor {kind, and what is
  * known of who}, from and to {state, stage, share_bp}, reason, rule, value,
- * limit, dry_run and, with "figures", both arms.
+ * limit, dry_run and, with "figures", both arms; with "record", not NULL, what
+ * it was decided by.
  */
 void ngx_http_async_upload_journal_render(ngx_http_async_upload_json_t *w,
     ngx_http_async_upload_rollout_t *rollout,
-    const ngx_http_async_upload_event_sh_t *event, ngx_uint_t figures);
+    const ngx_http_async_upload_event_sh_t *event, ngx_uint_t figures,
+    const ngx_http_async_upload_record_sh_t *record);
 
 /*
  * Writes an event as the text of its log line: "ROLLBACK 1000 -> 0 bp, stage 2,

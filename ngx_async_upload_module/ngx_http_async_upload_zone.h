@@ -28,6 +28,7 @@
 
 #include "ngx_http_async_upload.h"
 #include "ngx_http_async_upload_detect.h"
+#include "ngx_http_async_upload_guard.h"
 #include "ngx_http_async_upload_hist.h"
 #include "ngx_http_async_upload_repeat.h"
 
@@ -36,6 +37,7 @@
 #define NGX_HTTP_ASYNC_UPLOAD_SLOW           4
 #define NGX_HTTP_ASYNC_UPLOAD_USERS          64
 #define NGX_HTTP_ASYNC_UPLOAD_RING           64     /* events */
+#define NGX_HTTP_ASYNC_UPLOAD_RECORDS        8      /* of decisions */
 #define NGX_HTTP_ASYNC_UPLOAD_WINDOW         64     /* marks of a window */
 #define NGX_HTTP_ASYNC_UPLOAD_PARTS          4      /* of a rolling baseline */
 #define NGX_HTTP_ASYNC_UPLOAD_FINE           360    /* history: 10 s each */
@@ -172,6 +174,19 @@ typedef struct {
     u_char                           who[NGX_HTTP_ASYNC_UPLOAD_WHO];
     u_char                           why[NGX_HTTP_ASYNC_UPLOAD_WHY];
 } ngx_http_async_upload_event_sh_t;
+
+
+/*
+ * What the guard has decided by, of the event "seq"; kept for the journal
+ * until the line is written.
+ */
+
+typedef struct {
+    uint64_t                         seq;           /* 0: none; written last */
+    ngx_http_async_upload_guard_conf_t      conf;
+    ngx_http_async_upload_guard_input_t     in;
+    ngx_http_async_upload_guard_decision_t  decision;
+} ngx_http_async_upload_record_sh_t;
 
 
 /* totals of async's evidence at some time of the epoch */
@@ -376,6 +391,7 @@ struct ngx_http_async_upload_zone_sh_s {
     uint64_t                         taken;         /* of "configs" */
     uint64_t                         writer;
     ngx_http_async_upload_event_sh_t  event[NGX_HTTP_ASYNC_UPLOAD_RING];
+    ngx_http_async_upload_record_sh_t  record[NGX_HTTP_ASYNC_UPLOAD_RECORDS];
 
     /* the state file */
     uint64_t                         saved_us;      /* monotonic; 0: never */
