@@ -37,8 +37,9 @@ use Test::More ();
 our @EXPORT = qw(mix);
 
 
-# Guarded->new([clock => 1], [workers => N], [half => 1], [servers => { async =>
-# TEXT }]): "servers" are the servers of an arm's block, instead of Stub's.
+# Guarded->new([clock => 1], [workers => N], [half => 1], [sequential => 1],
+# [servers => { async => TEXT }]): "servers" are the servers of an arm's block,
+# instead of Stub's.  With "sequential" statistics are those by default.
 #
 # Identities are of the first and of the last hundredth of all buckets, so that
 # their arm is that at 1% and more, or 99% and less; there are some forty of
@@ -83,7 +84,7 @@ sub add {
 
     $text .= ' async_upload_enabled on;' if $text !~ /\basync_upload_enabled\b/;
     $text .= ' async_upload_statistics plain;'
-        if $text !~ /\basync_upload_statistics\b/;
+        if !$self->{sequential} && $text !~ /\basync_upload_statistics\b/;
     $text .= ' async_upload_rollout 50%;'
         if $text !~ /\basync_upload_(?:rollout|stage)\b/;
 
