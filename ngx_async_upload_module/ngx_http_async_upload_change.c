@@ -360,11 +360,13 @@ ngx_http_async_upload_change_write(ngx_http_async_upload_rollout_t *rollout,
 
     for ( ;; ) {
 
-        now = ngx_http_async_upload_zone_clock() / 1000000;
-        self = (uint64_t) ngx_pid << 32 | (now & 0xffffffff);
-
         writer = ngx_http_async_upload_zone_load(&sh->writer);
         pid = (ngx_pid_t) (writer >> 32);
+
+        /* no earlier than that of the writer, or it would be taken for stuck */
+
+        now = ngx_http_async_upload_zone_clock() / 1000000;
+        self = (uint64_t) ngx_pid << 32 | (now & 0xffffffff);
 
         if (writer == 0 || pid == ngx_pid
             || (kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH)
