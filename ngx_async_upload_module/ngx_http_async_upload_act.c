@@ -101,15 +101,14 @@ ngx_http_async_upload_act(ngx_http_async_upload_rollout_t *rollout,
     done.look = look;
     done.event = &event;
 
-    if (ngx_http_async_upload_change_word(rollout, &look->word, &now, &event,
-                                          ngx_http_async_upload_act_done,
-                                          &done)
-        == NGX_OK)
-    {
-        /* who is at it now goes on until nothing is left, as does the tick */
+    (void) ngx_http_async_upload_change_word(rollout, &look->word, &now,
+                                             &event,
+                                             ngx_http_async_upload_act_done,
+                                             &done);
 
-        (void) ngx_http_async_upload_change_settle(rollout, 0, log);
-    }
+    /* who is at it now goes on until nothing is left, as does the tick */
+
+    (void) ngx_http_async_upload_change_settle(rollout, 0, log);
 }
 
 

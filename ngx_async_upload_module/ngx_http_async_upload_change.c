@@ -66,6 +66,11 @@ ngx_http_async_upload_change_word(ngx_http_async_upload_rollout_t *rollout,
                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
     {
         ngx_shmtx_unlock(mutex);
+
+        /* what this process has planned will not be: others may write */
+
+        ngx_http_async_upload_change_done(sh);
+
         return NGX_DECLINED;
     }
 
@@ -248,16 +253,25 @@ ngx_http_async_upload_change_plan(ngx_http_async_upload_rollout_t *rollout,
      */
 
     if (ngx_http_async_upload_zone_load(&sh->word)
-        == ngx_http_async_upload_zone_pack(old))
+        != ngx_http_async_upload_zone_pack(old))
     {
-        err = ngx_http_async_upload_change_file(rollout,
-                               ngx_http_async_upload_zone_pack(word), 1, log);
+        ngx_http_async_upload_change_done(sh);
 
-    } else {
-        err = NGX_EAGAIN;
+        /* whoever has changed it may have found the file in use */
+
+        (void) ngx_http_async_upload_change_settle(rollout, 0, log);
+
+        return NGX_EAGAIN;
     }
 
-    ngx_http_async_upload_change_done(sh);
+    err = ngx_http_async_upload_change_file(rollout,
+                               ngx_http_async_upload_zone_pack(word), 1, log);
+
+    /* otherwise nobody else writes the word of now over it until it is true */
+
+    if (err) {
+        ngx_http_async_upload_change_done(sh);
+    }
 
     return err;
 }
@@ -273,6 +287,7 @@ ngx_http_async_upload_change_settle(ngx_http_async_upload_rollout_t *rollout,
     sh = rollout->sh;
 
     if (sh->follows) {
+        ngx_http_async_upload_change_done(sh);
         return NGX_OK;
     }
 
@@ -285,6 +300,7 @@ ngx_http_async_upload_change_settle(ngx_http_async_upload_rollout_t *rollout,
             && (rollout->state_off || sh->save_errno
                 || (sh->saved_word == word && sh->saved_events == events)))
         {
+            ngx_http_async_upload_change_done(sh);
             return NGX_OK;
         }
 
@@ -340,6 +356,10 @@ ngx_http_async_upload_change_save(ngx_http_async_upload_rollout_t *rollout,
     }
 
     ngx_http_async_upload_change_done(sh);
+
+    /* what was changed meanwhile could not be written by whoever did it */
+
+    (void) ngx_http_async_upload_change_settle(rollout, 0, log);
 }
 
 

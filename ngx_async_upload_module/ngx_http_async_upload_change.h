@@ -47,6 +47,8 @@ ngx_int_t ngx_http_async_upload_change_word(
  * Writes the state file with "word" for the state word, which is "old", before
  * it is that.
  *
+ * Locks:   with 0 no other process writes until change_settle, which must come
+ *          next, be it that change_word has declined.
  * Returns: 0, or the errno of what failed; 0 where there is no file; NGX_EAGAIN
  *          if the state word is not "old" any more, then nothing is written.
  */

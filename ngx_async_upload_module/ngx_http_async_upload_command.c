@@ -179,6 +179,10 @@ ngx_http_async_upload_command_try(ngx_http_async_upload_doing_t *d,
                                           &d->event, d->more, d)
         != NGX_OK)
     {
+        /* the file may be of a plan that has come to nothing */
+
+        (void) ngx_http_async_upload_change_settle(rollout, 0, log);
+
         return NGX_AGAIN;
     }
 
