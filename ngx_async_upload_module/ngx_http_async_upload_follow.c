@@ -10,9 +10,11 @@
 
 
 static void ngx_http_async_upload_follow_word(
-    ngx_http_async_upload_rollout_t *rollout, uint64_t word, ngx_log_t *log);
+    ngx_http_async_upload_rollout_t *rollout,
+    const ngx_http_async_upload_state_t *state, ngx_log_t *log);
 static void ngx_http_async_upload_follow_over(
-    ngx_http_async_upload_rollout_t *rollout, ngx_log_t *log);
+    ngx_http_async_upload_rollout_t *rollout, uint64_t master,
+    ngx_log_t *log);
 static ngx_uint_t ngx_http_async_upload_follow_alive(uint64_t pid);
 
 
@@ -20,7 +22,8 @@ ngx_uint_t
 ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
     ngx_log_t *log)
 {
-    uint64_t                          self;
+    uint64_t                          self, master;
+    ngx_int_t                         rc;
     ngx_http_async_upload_state_t    *state;
     ngx_http_async_upload_zone_sh_t  *sh;
 
@@ -34,12 +37,18 @@ ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
 
     self = ngx_process == NGX_PROCESS_SINGLE ? ngx_pid : ngx_parent;
 
-    if (ngx_http_async_upload_state_peek(rollout, &sh->file_inode,
-                                         &sh->file_mtime, state, log)
-        == NGX_OK
-        && state->term > sh->term
-        && state->master != self)
-    {
+    rc = ngx_http_async_upload_state_peek(rollout, &sh->file_inode,
+                                          &sh->file_mtime, state, log);
+
+    if (rc == NGX_OK && state->term < sh->term) {
+
+        /* an older one has written once more before it knew: once again */
+
+        sh->saved_word = 0;
+    }
+
+    if (rc == NGX_OK && state->term > sh->term && state->master != self) {
+
         if (sh->follows != state->master) {
             ngx_log_error(NGX_LOG_NOTICE, log, 0,
                           "async_upload \"%V\": nginx of process %uL decides "
@@ -48,20 +57,30 @@ ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
             __atomic_store_n(&sh->follows, state->master, __ATOMIC_RELEASE);
         }
 
-        ngx_http_async_upload_follow_word(rollout, state->word, log);
+        ngx_http_async_upload_follow_word(rollout, state, log);
     }
 
     /* it may have come and gone since the last look */
 
-    if (sh->follows == 0) {
+    master = ngx_http_async_upload_zone_load(&sh->follows);
+
+    if (master == 0) {
         return 0;
     }
 
-    if (ngx_http_async_upload_follow_alive(sh->follows)) {
+    if (ngx_http_async_upload_follow_alive(master)) {
         return 1;
     }
 
-    ngx_http_async_upload_follow_over(rollout, log);
+    /* one process takes over; if it is killed meanwhile, another one does */
+
+    if (!__atomic_compare_exchange_n(&sh->follows, &master, ngx_pid, 0,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    {
+        return 1;
+    }
+
+    ngx_http_async_upload_follow_over(rollout, master, log);
 
     return 0;
 }
@@ -69,13 +88,14 @@ ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
 
 static void
 ngx_http_async_upload_follow_word(ngx_http_async_upload_rollout_t *rollout,
-    uint64_t word, ngx_log_t *log)
+    const ngx_http_async_upload_state_t *state, ngx_log_t *log)
 {
-    uint64_t                          before;
+    uint64_t                          before, word;
     ngx_http_async_upload_word_t      old, now;
     ngx_http_async_upload_zone_sh_t  *sh;
 
     sh = rollout->sh;
+    word = state->word;
     before = ngx_http_async_upload_zone_load(&sh->word);
 
     if (before == word) {
@@ -98,7 +118,7 @@ ngx_http_async_upload_follow_word(ngx_http_async_upload_rollout_t *rollout,
                   "%uL", &rollout->name,
                   &ngx_http_async_upload_name_states[old.state], old.share,
                   &ngx_http_async_upload_name_states[now.state], now.share,
-                  sh->follows);
+                  state->master);
 }
 
 
@@ -106,7 +126,7 @@ ngx_http_async_upload_follow_word(ngx_http_async_upload_rollout_t *rollout,
 
 static void
 ngx_http_async_upload_follow_over(ngx_http_async_upload_rollout_t *rollout,
-    ngx_log_t *log)
+    uint64_t master, ngx_log_t *log)
 {
     const char                       *why;
     ngx_shmtx_t                      *mutex;
@@ -119,7 +139,7 @@ ngx_http_async_upload_follow_over(ngx_http_async_upload_rollout_t *rollout,
     if (ngx_http_async_upload_state_read(rollout, state, &why, log)
         == NGX_OK)
     {
-        ngx_http_async_upload_follow_word(rollout, state->word, log);
+        ngx_http_async_upload_follow_word(rollout, state, log);
 
         mutex = ngx_http_async_upload_change_mutex(rollout);
 
@@ -140,7 +160,7 @@ ngx_http_async_upload_follow_over(ngx_http_async_upload_rollout_t *rollout,
 
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "async_upload \"%V\": process %uL is gone, this nginx "
-                  "decides again", &rollout->name, sh->follows);
+                  "decides again", &rollout->name, master);
 
     /* to be written as this one's */
     sh->saved_word = 0;
@@ -152,6 +172,8 @@ ngx_http_async_upload_follow_over(ngx_http_async_upload_rollout_t *rollout,
 static ngx_uint_t
 ngx_http_async_upload_follow_alive(uint64_t pid)
 {
-    return pid != 0
+    /* with the pid of this process, it was another one's before */
+
+    return pid != (uint64_t) ngx_pid
            && (kill((ngx_pid_t) pid, 0) == 0 || ngx_errno != NGX_ESRCH);
 }
