@@ -107,7 +107,11 @@ ngx_http_async_upload_tick_last(ngx_http_async_upload_rollout_t *rollout,
 
     look = ngx_http_async_upload_look_memory();
 
-    if (!ngx_http_async_upload_change_current(rollout)) {
+    /* a newer master may have come since the last tick: the file is its own */
+
+    if (!ngx_http_async_upload_change_current(rollout)
+        || ngx_http_async_upload_follow(rollout, log))
+    {
         return;
     }
 
@@ -136,7 +140,11 @@ ngx_http_async_upload_tick_won(ngx_http_async_upload_zone_sh_t *sh,
 
     last = ngx_http_async_upload_zone_load(&sh->tick);
 
-    if (last != 0 && now - last < NGX_HTTP_ASYNC_UPLOAD_TICK_INTERVAL) {
+    /* another worker's clock may have been read after that of this one */
+
+    if (last != 0
+        && (int64_t) (now - last) < NGX_HTTP_ASYNC_UPLOAD_TICK_INTERVAL)
+    {
         return 0;
     }
 
