@@ -164,7 +164,9 @@ ngx_http_async_upload_sample_mark(ngx_http_async_upload_window_t *window,
 
     if (window->n != 0) {
 
-        if (look->now - mark->us < apart) {
+        /* a look may be older than the last mark */
+
+        if (look->now < mark->us || look->now - mark->us < apart) {
             return;
         }
 
@@ -429,7 +431,11 @@ ngx_http_async_upload_sample_plot(ngx_http_async_upload_look_t *look,
 
     static const double  q[] = { 0.5, 0.95 };
 
-    if (last->us && look->now - last->us < interval) {
+    /* a look may be older than the last point, and have counted less */
+
+    if (last->us
+        && (look->now < last->us || look->now - last->us < interval))
+    {
         return;
     }
 
