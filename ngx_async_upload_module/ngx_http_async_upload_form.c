@@ -144,6 +144,12 @@ ngx_http_async_upload_form_take(ngx_http_async_upload_form_t *form)
 
     r = form->request;
 
+    /* another module has had it discarded before */
+
+    if (r->request_body == NULL) {
+        return NGX_OK;
+    }
+
     cl = r->request_body->bufs;
     r->request_body->bufs = NULL;
 
