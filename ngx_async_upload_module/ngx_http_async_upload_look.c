@@ -329,11 +329,11 @@ ngx_http_async_upload_look_rates(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_look_rate(look, NULL, &in->stage);
 
     mark = ngx_http_async_upload_look_mark(&watch->rollback, look->now,
-                                           rollout->rollback.window * 1000);
+                                  (uint64_t) rollout->rollback.window * 1000);
     ngx_http_async_upload_look_rate(look, mark, &in->window);
 
     mark = ngx_http_async_upload_look_mark(&watch->review, look->now,
-                                           rollout->review.success_for * 1000);
+                             (uint64_t) rollout->review.success_for * 1000);
     ngx_http_async_upload_look_rate(look, mark, &in->review);
 
     in->complaints = watch->complaints - (mark ? mark->complaints : 0);

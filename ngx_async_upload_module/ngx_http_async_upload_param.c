@@ -14,6 +14,10 @@
 #define NGX_HTTP_ASYNC_UPLOAD_PARAM_TEXT                                      \
     (NGX_HTTP_ASYNC_UPLOAD_PARAM_SHOWN + sizeof(".."))
 
+/* of 32 bits, or what a number can be */
+#define NGX_HTTP_ASYNC_UPLOAD_PARAM_EPOCH                                     \
+    ((ngx_int_t) ngx_min((uint64_t) 0xffffffff, NGX_MAX_INT_T_VALUE))
+
 #define NGX_HTTP_ASYNC_UPLOAD_PARAM_ALL                                       \
     (((ngx_uint_t) 1 << NGX_HTTP_ASYNC_UPLOAD_COMMANDS) - 1)
 
@@ -132,7 +136,7 @@ static ngx_http_async_upload_param_row_t
       NGX_HTTP_ASYNC_UPLOAD_PARAM_ALL,
       0,
       ngx_http_async_upload_param_number,
-      1, 0xffffffff,
+      1, NGX_HTTP_ASYNC_UPLOAD_PARAM_EPOCH,
       offsetof(ngx_http_async_upload_param_t, order.if_epoch),
       "a number from 1 to 4294967295" }
 };
