@@ -147,6 +147,10 @@ ngx_http_async_upload_follow_over(ngx_http_async_upload_rollout_t *rollout,
 
         ngx_memcpy(sh->event, state->event, sizeof(sh->event));
 
+        /* of events that had these numbers here, if any */
+
+        ngx_memzero(sh->record, sizeof(sh->record));
+
         __atomic_store_n(&sh->events, state->events, __ATOMIC_RELEASE);
 
         sh->said = state->events;
