@@ -28,9 +28,10 @@ static ngx_uint_t ngx_http_async_upload_access_proxied(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_async_upload_access_proxy_header(
     ngx_table_elt_t *h);
 static ngx_int_t ngx_http_async_upload_access_origin(ngx_http_request_t *r,
-    ngx_http_async_upload_answer_t *answer);
+    ngx_uint_t local, ngx_http_async_upload_answer_t *answer);
 static ngx_uint_t ngx_http_async_upload_access_same(ngx_http_request_t *r,
-    ngx_str_t *origin);
+    ngx_str_t *origin, ngx_uint_t local);
+static ngx_uint_t ngx_http_async_upload_access_named(ngx_str_t *host);
 static void ngx_http_async_upload_access_site(ngx_str_t *text,
     ngx_str_t *port, ngx_http_async_upload_access_site_t *site);
 static ngx_table_elt_t *ngx_http_async_upload_access_next(
@@ -53,7 +54,9 @@ ngx_http_async_upload_access_check(ngx_http_request_t *r, ngx_array_t *tokens,
 {
     ngx_str_null(name);
 
-    if (ngx_http_async_upload_access_origin(r, answer) != NGX_OK) {
+    if (ngx_http_async_upload_access_origin(r, tokens == NULL, answer)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -245,10 +248,14 @@ ngx_http_async_upload_access_proxy_header(ngx_table_elt_t *h)
 }
 
 
-/* browsers tell which page commands; it must be of this host */
+/*
+ * Browsers tell which page commands; it must be of this host.  Where nothing
+ * but the address tells who may, the host must be named as a local one: any
+ * other name can be made to mean this machine, by whoever owns the name.
+ */
 
 static ngx_int_t
-ngx_http_async_upload_access_origin(ngx_http_request_t *r,
+ngx_http_async_upload_access_origin(ngx_http_request_t *r, ngx_uint_t local,
     ngx_http_async_upload_answer_t *answer)
 {
     ngx_uint_t        i;
@@ -262,7 +269,7 @@ ngx_http_async_upload_access_origin(ngx_http_request_t *r,
 
         if (h->key.len == sizeof("origin") - 1
             && ngx_strncmp(h->lowcase_key, "origin", sizeof("origin") - 1) == 0
-            && !ngx_http_async_upload_access_same(r, &h->value))
+            && !ngx_http_async_upload_access_same(r, &h->value, local))
         {
             return ngx_http_async_upload_rollout_refuse(answer,
                            NGX_HTTP_FORBIDDEN, "forbidden",
@@ -275,7 +282,8 @@ ngx_http_async_upload_access_origin(ngx_http_request_t *r,
 
 
 static ngx_uint_t
-ngx_http_async_upload_access_same(ngx_http_request_t *r, ngx_str_t *origin)
+ngx_http_async_upload_access_same(ngx_http_request_t *r, ngx_str_t *origin,
+    ngx_uint_t local)
 {
     ngx_str_t                            text, port;
     ngx_http_async_upload_access_site_t  page, host;
@@ -319,11 +327,40 @@ ngx_http_async_upload_access_same(ngx_http_request_t *r, ngx_str_t *origin)
 
     ngx_http_async_upload_access_site(&text, &port, &host);
 
+    if (local && !ngx_http_async_upload_access_named(&host.host)) {
+        return 0;
+    }
+
     return page.host.len == host.host.len
            && ngx_strncasecmp(page.host.data, host.host.data, host.host.len)
               == 0
            && page.port.len == host.port.len
            && ngx_strncmp(page.port.data, host.port.data, host.port.len) == 0;
+}
+
+
+/* localhost or an address of the loopback interface */
+
+static ngx_uint_t
+ngx_http_async_upload_access_named(ngx_str_t *host)
+{
+    in_addr_t  address;
+
+    if (host->len == sizeof("localhost") - 1
+        && ngx_strncasecmp(host->data, (u_char *) "localhost", host->len) == 0)
+    {
+        return 1;
+    }
+
+    if (host->len == sizeof("[::1]") - 1
+        && ngx_strncmp(host->data, "[::1]", host->len) == 0)
+    {
+        return 1;
+    }
+
+    address = ngx_inet_addr(host->data, host->len);
+
+    return address != INADDR_NONE && (ntohl(address) >> 24) == 127;
 }
 
 

@@ -305,11 +305,27 @@ is((command('/token/none/none', [$bearer]))[0], '404 not_found',
 
 # Pages of other sites.
 
+# A name that is not known as a local one may belong to anybody: with a token
+# alone, whatever it means.
+
 for (['a', 'http://a'], ['a', 'https://a'], ['B.example', 'http://b.EXAMPLE'],
      ['a:80', 'http://a'], ['a', 'http://a:80'], ['a:443', 'https://a'],
      ['a', 'https://a:443'], ['a:8080', 'http://a:8080'],
-     ['a:8080', 'HTTPS://a:8080'], ['[::1]:8080', 'http://[::1]:8080'],
-     ['[::1]', 'http://[::1]:80'], ['127.0.0.1', 'http://127.0.0.1'])
+     ['a:8080', 'HTTPS://a:8080'], ['128.0.0.1', 'http://128.0.0.1'],
+     ['localhost.a', 'http://localhost.a'], ['127.0.0.1.a', 'http://127.0.0.1.a'])
+{
+    my ($host, $origin) = @$_;
+
+    taken("$origin at $host with a token", '/token',
+          ["Origin: $origin", $bearer], host => $host);
+    refused("$origin at $host", '403 forbidden', '/control',
+        ["Origin: $origin"], host => $host);
+}
+
+for (['[::1]:8080', 'http://[::1]:8080'], ['[::1]', 'http://[::1]:80'],
+     ['127.0.0.1', 'http://127.0.0.1'], ['127.9.9.9:1', 'http://127.9.9.9:1'],
+     ['localhost', 'http://localhost'], ['LocalHost:8080',
+     'https://localhost:8080'])
 {
     my ($host, $origin) = @$_;
 
