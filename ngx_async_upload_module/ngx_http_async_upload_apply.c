@@ -246,6 +246,7 @@ ngx_http_async_upload_apply_file(ngx_http_async_upload_rollout_t *rollout,
 
     sh->term = state->term + 1;
     sh->generation = state->generation;
+    sh->saved_word = state->word;
 
     ngx_http_async_upload_zone_unpack(state->word, &word);
 

@@ -9,6 +9,15 @@
 #include "ngx_http_async_upload_name.h"
 
 
+/* a file of that age is of a master that decides no more, in ms */
+#define NGX_HTTP_ASYNC_UPLOAD_FOLLOW_SILENT  60000
+
+
+static void ngx_http_async_upload_follow_late(
+    ngx_http_async_upload_rollout_t *rollout,
+    const ngx_http_async_upload_state_t *state, ngx_log_t *log);
+static ngx_uint_t ngx_http_async_upload_follow_silent(
+    ngx_http_async_upload_zone_sh_t *sh);
 static void ngx_http_async_upload_follow_word(
     ngx_http_async_upload_rollout_t *rollout,
     const ngx_http_async_upload_state_t *state, ngx_log_t *log);
@@ -42,6 +51,10 @@ ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
 
     if (rc == NGX_OK && state->term < sh->term) {
 
+        if (sh->saved_us == 0) {
+            ngx_http_async_upload_follow_late(rollout, state, log);
+        }
+
         /* an older one has written once more before it knew: once again */
 
         sh->saved_word = 0;
@@ -68,7 +81,9 @@ ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
         return 0;
     }
 
-    if (ngx_http_async_upload_follow_alive(master)) {
+    if (ngx_http_async_upload_follow_alive(master)
+        && !ngx_http_async_upload_follow_silent(sh))
+    {
         return 1;
     }
 
@@ -83,6 +98,68 @@ ngx_http_async_upload_follow(ngx_http_async_upload_rollout_t *rollout,
     ngx_http_async_upload_follow_over(rollout, master, log);
 
     return 0;
+}
+
+
+/*
+ * An older master has lowered the share after this one had read the file and
+ * before it wrote it for the first time: then that is how it is.
+ */
+
+static void
+ngx_http_async_upload_follow_late(ngx_http_async_upload_rollout_t *rollout,
+    const ngx_http_async_upload_state_t *state, ngx_log_t *log)
+{
+    ngx_http_async_upload_word_t      old, now;
+    ngx_http_async_upload_event_sh_t  event;
+
+    if (state->word == rollout->sh->saved_word) {
+        return;
+    }
+
+    ngx_http_async_upload_zone_word(rollout->sh, &old);
+    ngx_http_async_upload_zone_unpack(state->word, &now);
+
+    if (ngx_http_async_upload_zone_share(&now)
+        >= ngx_http_async_upload_zone_share(&old)
+        || (now.state == NGX_HTTP_ASYNC_UPLOAD_STATE_ROLLED_BACK
+            && now.beneath != NGX_HTTP_ASYNC_UPLOAD_STATE_OFF))
+    {
+        return;
+    }
+
+    ngx_memzero(&event, sizeof(ngx_http_async_upload_event_sh_t));
+
+    event.type = NGX_HTTP_ASYNC_UPLOAD_EVENT_FOLLOW;
+    event.actor = NGX_HTTP_ASYNC_UPLOAD_ACTOR_GUARD;
+
+    (void) ngx_slprintf(event.why, event.why + sizeof(event.why) - 1,
+                        "process %uL has lowered the share meanwhile",
+                        state->master);
+
+    now.epoch = ngx_http_async_upload_change_epoch(ngx_max(old.epoch,
+                                                           now.epoch));
+
+    (void) ngx_http_async_upload_change_word(rollout, &old, &now, &event, NULL,
+                                             NULL);
+}
+
+
+/*
+ * A master that decides writes the file every 20 seconds at least; one whose
+ * workers only end what they have, which may take hours, does not.
+ */
+
+static ngx_uint_t
+ngx_http_async_upload_follow_silent(ngx_http_async_upload_zone_sh_t *sh)
+{
+    uint64_t  now;
+
+    now = ngx_http_async_upload_change_wall();
+
+    return now > sh->file_mtime / 1000000
+           && now - sh->file_mtime / 1000000
+              > NGX_HTTP_ASYNC_UPLOAD_FOLLOW_SILENT;
 }
 
 

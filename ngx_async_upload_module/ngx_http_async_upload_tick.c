@@ -18,8 +18,8 @@
 /* counters that nothing asks for are saved that often, in us */
 #define NGX_HTTP_ASYNC_UPLOAD_TICK_SAVE      5000000
 
-/* and the age of an observation that often */
-#define NGX_HTTP_ASYNC_UPLOAD_TICK_AGE       60000000
+/* the file is written that often at least, in us; see follow */
+#define NGX_HTTP_ASYNC_UPLOAD_TICK_AGE       20000000
 
 /* a drill whose worker is gone ends by itself, in us */
 #define NGX_HTTP_ASYNC_UPLOAD_TICK_DRILL     15000000
@@ -85,13 +85,13 @@ ngx_http_async_upload_tick(ngx_http_async_upload_rollout_t *rollout,
 
     since = ngx_http_async_upload_zone_clock() - sh->saved_us;
 
-    /* how long a stage has been observed is worth saving, too */
+    /* the age of a stage is worth saving, too, and a file that gets old tells
+       an older master that nobody decides */
 
     if (((total != sh->saved_total || sh->said != sh->saved_said
           || sh->save_errno)
          && since >= NGX_HTTP_ASYNC_UPLOAD_TICK_SAVE)
-        || (!ngx_http_async_upload_zone_closed(&look->word)
-            && since >= NGX_HTTP_ASYNC_UPLOAD_TICK_AGE))
+        || since >= NGX_HTTP_ASYNC_UPLOAD_TICK_AGE)
     {
         ngx_http_async_upload_change_save(rollout, total, log);
     }
