@@ -117,7 +117,11 @@ sub complete_journal {
     my (%numbers, %seen);
 
     for ($guarded->{nginx}->journal) {
-        my $line = JSON::PP->new->canonical->encode($_);
+
+        # what is said once more has no record of what it was decided by
+
+        my $line = JSON::PP->new->canonical->encode(
+                       { %$_, record => undef });
 
         push @{$numbers{$_->{rollout}}}, $_->{sequence} if !$seen{$line}++;
     }
