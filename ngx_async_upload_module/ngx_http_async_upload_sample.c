@@ -221,7 +221,6 @@ ngx_http_async_upload_sample_detect(ngx_http_async_upload_guard_sh_t *guard,
         arm->repeated = ngx_min(evidence->repeated, evidence->failure);
         arm->rejected = evidence->rejected;
         arm->aborted = evidence->aborted;
-        arm->bucket = evidence->bucket;
 
         ngx_memcpy(arm->timed, evidence->timed, sizeof(arm->timed));
         ngx_memcpy(arm->slow, evidence->slow, sizeof(arm->slow));
