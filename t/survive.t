@@ -111,7 +111,11 @@ sub complete_journal {
     my (%events, @bad, %seen);
 
     for ($nginx->journal) {
-        my $line = JSON::PP->new->canonical->encode($_);
+
+        # what is said once more has no record of what it was decided by
+
+        my $line = JSON::PP->new->canonical->encode(
+                       { %$_, record => undef });
 
         push @{$events{$_->{rollout}}}, $_ if !$killed || !$seen{$line}++;
     }
