@@ -15,9 +15,9 @@
  */
 
 
+#include "ngx_http_async_upload_look.h"
 #include "ngx_http_async_upload_explain.h"
 #include "ngx_http_async_upload_json.h"
-#include "ngx_http_async_upload_look.h"
 
 
 /*
