@@ -350,6 +350,11 @@ struct ngx_http_async_upload_rollout_s {
     uint64_t                            generation; /* the zone's, at apply */
     ngx_str_t                           settings;   /* of the status, JSON */
     ngx_http_async_upload_explained_t  *explained;
+
+    /* whose success was noted last, in which second; 1: and another one's */
+    time_t                              served_at;
+    uint32_t                            served_who;
+    uint32_t                            served_both;
     struct ngx_http_async_upload_hash_s     *hash;
     struct ngx_http_async_upload_confs_s    *confs;
     unsigned                            hash_failed:1;

@@ -30,7 +30,7 @@ static void ngx_http_async_upload_account_repeated(
     ngx_http_async_upload_ctx_t *ctx,
     ngx_http_async_upload_evidence_arm_t *arm);
 static void ngx_http_async_upload_account_served(
-    ngx_http_async_upload_ctx_t *ctx);
+    ngx_http_async_upload_ctx_t *ctx, time_t second);
 static void ngx_http_async_upload_account_rule(
     ngx_http_async_upload_ctx_t *ctx);
 static ngx_uint_t ngx_http_async_upload_account_class(uint64_t bytes);
@@ -179,10 +179,18 @@ ngx_http_async_upload_account_repeated(ngx_http_async_upload_ctx_t *ctx,
 
 /* "another one was served" is what makes a failure one of its client */
 
-static void
-ngx_http_async_upload_account_served(ngx_http_async_upload_ctx_t *ctx)
+static void __attribute__((noinline))
+ngx_http_async_upload_account_served(ngx_http_async_upload_ctx_t *ctx,
+    time_t second)
 {
-    uint64_t  now;
+    uint64_t                          now;
+    ngx_http_async_upload_rollout_t  *rollout;
+
+    rollout = ctx->rollout;
+
+    rollout->served_both = (rollout->served_at == second);
+    rollout->served_at = second;
+    rollout->served_who = ctx->identity;
 
     /* when it ended, without another look at the clock */
 
@@ -192,7 +200,7 @@ ngx_http_async_upload_account_served(ngx_http_async_upload_ctx_t *ctx)
     now += ngx_http_async_upload_zone_offset();
 #endif
 
-    ngx_http_async_upload_repeat_succeeded(&ctx->rollout->sh->repeat,
+    ngx_http_async_upload_repeat_succeeded(&rollout->sh->repeat,
                                            ctx->identity, now / 1000000);
 }
 
@@ -202,6 +210,7 @@ ngx_http_async_upload_account_served(ngx_http_async_upload_ctx_t *ctx)
 static void
 ngx_http_async_upload_account_rule(ngx_http_async_upload_ctx_t *ctx)
 {
+    time_t                            now;
     ngx_uint_t                        class;
     ngx_http_async_upload_rollout_t  *rollout;
 
@@ -213,7 +222,21 @@ ngx_http_async_upload_account_rule(ngx_http_async_upload_ctx_t *ctx)
             ngx_http_async_upload_act_succeeded(rollout, ctx->epoch);
 
             if (rollout->statistics.sequential) {
-                ngx_http_async_upload_account_served(ctx);
+
+                now = ngx_time();
+
+#if (NGX_HTTP_ASYNC_UPLOAD_TEST_CLOCK)
+                now += ngx_http_async_upload_zone_offset() / 1000000;
+#endif
+
+                /* two of them in a second are enough to know */
+
+                if (rollout->served_at != now
+                    || (rollout->served_who != ctx->identity
+                        && !rollout->served_both))
+                {
+                    ngx_http_async_upload_account_served(ctx, now);
+                }
             }
 
         } else if (ctx->result == NGX_HTTP_ASYNC_UPLOAD_REJECTED) {
