@@ -149,7 +149,7 @@ for (['gate_uploads', '100 uploads without a failure open a gate of 100'],
 {
     my ($name, $title) = @$_;
 
-    is($guarded->told($name), 'gate by guard: gate',
+    is($guarded->told($name), 'gate by guard: opened',
        "$title: that is an event");
     is_at($name, 'running, stage 1, 1000', "$title: a person advances");
     advance($name, 200, $title);

@@ -79,12 +79,12 @@ $guarded->tick;
 
 is_at('auto', 'running, stage 1, 1000', 'auto: a soak keeps a gate closed');
 is_at('paused', 'paused, stage 1, 1000', 'paused: nothing advances by itself');
-is($guarded->told('paused'), 'gate by guard: gate', 'paused: the gate is open');
+is($guarded->told('paused'), 'gate by guard: opened', 'paused: the gate is open');
 is_at('dry', 'running, stage 1, 1000', 'dry run: nothing advances by itself');
-is($guarded->told('dry'), 'gate by guard: gate; advance by guard: gate',
+is($guarded->told('dry'), 'gate by guard: opened; advance by guard: gate',
    'dry run: that it would have is an event, once');
 is_at('manual', 'running, stage 1, 1000', 'manual: a person advances');
-is($guarded->told('manual'), 'gate by guard: gate',
+is($guarded->told('manual'), 'gate by guard: opened',
    'manual: that the gate is open is an event, once');
 is($guarded->told('auto'), '', 'auto: nothing has happened');
 
@@ -102,7 +102,7 @@ is_at('waits', 'running, stage 2, 5000', 'which advances');
 
 $guarded->uploads('manual', 'async', '500');
 $guarded->tick;
-is($guarded->told('manual'), 'gate by guard: gate_not_met',
+is($guarded->told('manual'), 'gate by guard: closed',
    'a gate that is closed again is another event');
 advance('manual', '409 gate_closed: success, error', 'and advances nobody');
 
@@ -167,7 +167,7 @@ is_at('auto', 'running, stage 1, 1000', 'auto: nothing within the soak');
 
 $guarded->after(101);
 is_at('auto', 'running, stage 2, 5000', 'auto: after it the second stage');
-is($guarded->told('auto'), 'gate by guard: gate; advance by guard: gate',
+is($guarded->told('auto'), 'gate by guard: opened; advance by guard: gate',
    'auto: events say so');
 
 $guarded->after(7300);
@@ -176,7 +176,7 @@ is_at('auto', 'running, stage 2, 5000', 'auto: a stage counts its own uploads');
 $guarded->uploads('auto', 'async', ('ok') x 10);
 $guarded->tick;
 is_at('auto', 'complete, stage 2, 5000', 'auto: after the last it is complete');
-is($guarded->told('auto'), 'gate by guard: gate; complete by guard: gate',
+is($guarded->told('auto'), 'gate by guard: opened; complete by guard: gate',
    'auto: events say so');
 
 $guarded->after(86400 - 600 - $nginx->{offset});

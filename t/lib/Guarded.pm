@@ -357,7 +357,7 @@ sub tick {
     my $nginx = $self->{nginx};
 
     if ($self->{clock}) {
-        $nginx->advance_clock(2);
+        $self->leap(2);
 
         # all of a large status is slow to decode
 
@@ -380,8 +380,21 @@ sub tick {
 sub after {
     my ($self, $seconds) = @_;
 
-    $self->{nginx}->advance_clock($seconds - 2);
+    $self->leap($seconds - 2);
     $self->tick;
+}
+
+
+# What was answered before is also done with before time leaps.
+
+sub leap {
+    my ($self, $seconds) = @_;
+
+    local $SIG{PIPE} = 'IGNORE';
+
+    settle($_) for grep { $_ } @{$self->{clients}};
+
+    $self->{nginx}->advance_clock($seconds);
 }
 
 
@@ -460,13 +473,14 @@ sub events {
 
 
 # $guarded->told(NAME): the same as text, "EVENT by ACTOR: RULE; ...", the rule
-# only where there is one, and without what every rollout begins with.
+# only where there is one, of a gate "opened" or "closed", and without what every
+# rollout begins with.
 
 sub told {
     my ($self, $name) = @_;
 
     return join '; ', map {
-        my $rule = $_->{rule} // 'none';
+        my $rule = ($_->{event} eq 'gate' ? $_->{reason} : $_->{rule}) // 'none';
         my $text = "$_->{event} by $_->{actor}{kind}"
                    . ($rule ne 'none' ? ": $rule" : '');
 
