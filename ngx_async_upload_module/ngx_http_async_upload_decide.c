@@ -191,12 +191,41 @@ ngx_http_async_upload_decide_create(ngx_http_request_t *r,
     }
 
     ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_async_upload_ctx_t));
+
+    /* one by one, which costs half of what a call to zero them does */
 
     ctx->request = r;
     ctx->rollout = rollout;
-    ctx->bucket = -1;
     ctx->next = ngx_http_get_module_ctx(r, ngx_http_async_upload_module);
+
+    ctx->arm = NGX_HTTP_ASYNC_UPLOAD_SYNC;
+    ctx->serving = NGX_HTTP_ASYNC_UPLOAD_SYNC;
+    ctx->cohort = NGX_HTTP_ASYNC_UPLOAD_BUCKET;
+    ctx->reason = NGX_HTTP_ASYNC_UPLOAD_BY_BUCKET;
+    ctx->share = 0;
+    ctx->bucket = -1;
+    ctx->identity = 0;
+    ctx->epoch = 0;
+
+    ctx->upstream = NULL;
+    ctx->finalize = NULL;
+    ctx->slot = NULL;
+    ctx->done = NULL;
+    ctx->states = 0;
+    ctx->started = 0;
+    ctx->latency = 0;
+    ctx->result = NGX_HTTP_ASYNC_UPLOAD_OPEN;
+    ctx->failure = 0;
+    ctx->status = 0;
+    ctx->masked_failure = 0;
+    ctx->masked_status = 0;
+
+    ctx->upload = 0;
+    ctx->counted = 0;
+    ctx->committed = 0;
+    ctx->fallback = 0;
+    ctx->whole = 0;
+    ctx->repeated = 0;
 
     cln->handler = ngx_http_async_upload_decide_cleanup;
 
