@@ -249,7 +249,7 @@ ngx_http_async_upload_act_done(ngx_http_async_upload_guard_sh_t *guard,
     event = done->event;
 
     if (event->type == NGX_HTTP_ASYNC_UPLOAD_EVENT_GATE) {
-        guard->watch.gate = (event->value > 0);
+        guard->watch.gate = look->open;
         return;
     }
 
@@ -277,9 +277,6 @@ ngx_http_async_upload_act_gate(ngx_http_async_upload_rollout_t *rollout,
                                     NGX_HTTP_ASYNC_UPLOAD_ACTOR_GUARD);
 
     event.type = NGX_HTTP_ASYNC_UPLOAD_EVENT_GATE;
-    event.rule = NGX_HTTP_ASYNC_UPLOAD_GUARD_NONE;
-    event.value = look->open;
-    event.limit = 1;
 
     (void) ngx_slprintf(event.why, event.why + sizeof(event.why) - 1, "%s%Z",
                         look->open ? "opened" : "closed");

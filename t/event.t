@@ -132,8 +132,8 @@ my $started = wait_for {
 ok($started, 'a start');
 
 command('stages', 'advance', force => 1);
-last_said('stages', "notice: 1000 -> 5000 bp, stage 2, by control ($peer)",
-    'the next stage');
+last_said('stages', "notice: 1000 -> 5000 bp, stage 2, by control ($peer),"
+    . ' reason "forced"', 'the next stage, against the gate');
 
 command('stages', 'pause', actor => 'eve', reason => 'why "not" \\ ä');
 last_said('stages', "notice: pause at 5000 bp, stage 2, by control ($peer"
@@ -186,6 +186,10 @@ is_deeply($rollback->{to}, { state => 'rolled_back', stage => 2,
 delete @$rollback{qw(from to)};
 
 my $arms = delete $rollback->{arms};
+my $record = delete $rollback->{record};
+
+is_deeply([@$record{qw(verdict reason value limit)}],
+    ['rollback', 'consecutive', 3, 3], 'what it was decided by');
 
 is($arms->{async}{failure}, 3, 'the failures that it rests on');
 is($arms->{async}{success}, 0, 'and no success');
