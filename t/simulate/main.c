@@ -220,8 +220,12 @@ work_all(const options_t *o, outcome_t *outcomes)
     }
 
     for (i = 0; i < o->jobs; i++) {
-        if (waitpid(pids[i], &status, 0) != pids[i] || status != 0) {
-            die("a process has failed");
+        if (waitpid(pids[i], &status, 0) != pids[i]) {
+            die("waitpid() failed");
+        }
+
+        if (WIFSIGNALED(status)) {
+            die("a process was ended by signal %d", WTERMSIG(status));
         }
     }
 }
