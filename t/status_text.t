@@ -204,9 +204,9 @@ like($text{state}, qr/^OFF, /, 'text: off');
 like($text{share}, qr/^\[-+\] 0%, /, 'text: without a share');
 like($text{stage}, qr/, kept at 100%$/, 'text: but with what it returns to');
 
-# a bar is full at 100% alone, and empty at 0%
+# a bar of 48 marks is full at 100% alone, and empty at 0%
 
-for (['99.99%', 49], ['100%', 50], ['0.01%', 1], ['50%', 25]) {
+for (['99.99%', 47], ['100%', 48], ['0.01%', 1], ['50%', 24]) {
     my ($share, $full) = @$_;
 
     $guarded->command('fixed', 'share', share => $share);
