@@ -48,8 +48,8 @@ rollout('errors', ($lax =~ s/error=10%/error=0.5%/r)
 rollout('slowly', "$slowly; $no_run");
 rollout('silent', "$slowly; $no_run");
 rollout('recovers', "$slowly; $no_run");
-rollout('two', 'async_upload_statistics sequential confirm=0'
-    . " min_failures=3; $no_run");
+rollout('five', 'async_upload_statistics sequential confirm=0'
+    . " min_failures=5; $no_run");
 rollout('one', 'async_upload_statistics sequential confirm=0'
     . " min_failures=1 evidence=15; $no_run");
 rollout('none', 'async_upload_statistics sequential confirm=0'
@@ -60,7 +60,7 @@ rollout('dry', "async_upload_dry_run on; $no_run");
 rollout('never', 'async_upload_rollback off;');
 rollout('nothing', 'async_upload_rollback off; async_upload_review off;');
 rollout('old');
-rollout('between');
+rollout($_) for qw(between stays);
 rollout('escalates', $no_run);
 rollout('literal');
 rollout('complete', 'async_upload_stage 50% min_uploads=1 latency=off;'
@@ -132,14 +132,14 @@ for my $name (qw(slowly silent recovers)) {
 }
 
 $guarded->uploads($_, 'async', '500') for qw(outage errors one none);
-$guarded->uploads('two', 'async', ('500') x 2);
+$guarded->uploads('five', 'async', ('500') x 2);
 $guarded->uploads('sync', 'sync', ('500') x 10);
 $guarded->uploads('both', $_, ('500') x 3) for qw(sync async);
 $guarded->uploads($_, 'async', ('500') x 4) for qw(dry never nothing);
 $guarded->tick;
 
 is_at($_, 'running, 5000', 'failures alone are no reason at once')
-    for qw(outage slowly silent recovers two one none both dry nothing);
+    for qw(outage slowly silent recovers five one none both dry nothing);
 is_at('sync', 'running, 5000', 'what sync does is none at all');
 
 for my $name (qw(slowly silent recovers)) {
@@ -157,9 +157,12 @@ $guarded->tick;
 is_at('one', 'rolled_back, 0', 'where one is proof a second one confirms it');
 is_at('none', 'running, 5000', 'where more is proof it is only the first');
 
-$guarded->uploads('two', 'async', '500');
+$guarded->uploads('five', 'async', ('500') x 2);
 $guarded->tick;
-is_at('two', 'rolled_back, 0', 'a third failure confirms two');
+is_at('five', 'running, 5000', 'four are no five');
+$guarded->uploads('five', 'async', '500');
+$guarded->tick;
+is_at('five', 'rolled_back, 0', 'where five are asked for the fifth is one');
 
 $guarded->uploads('slowly', 'async', '500');
 $guarded->after(20);
@@ -238,12 +241,13 @@ is_at('old', 'rolled_back, 0', 'three are');
 # Between the gate's rate and rollback's, a person decides.  Worse is worse.
 
 $guarded->uploads($_, 'async', mix(ok => 970, 500 => 30))
-    for qw(between escalates);
+    for qw(between stays escalates);
 $guarded->uploads('literal', 'async', mix(ok => 94, 500 => 6));
 $guarded->uploads('complete', 'async', 'ok');
 $guarded->tick;
 
-is_at($_, 'review, 5000', 'a person is asked') for qw(between escalates);
+is_at($_, 'review, 5000', 'a person is asked')
+    for qw(between stays escalates);
 decided('between', 'review', 'evidence_success_below_gate', 'by its rule');
 is_at('literal', 'rolled_back, 0', 'the literal rule is still there');
 decided('literal', 'rollback', 'literal_stage', 'by its rule');
@@ -272,7 +276,7 @@ cmp_ok($nginx->status('between')->{evidence}{success}{evidence}, '<', 1000,
        'between: when it serves again there is no evidence left');
 
 $guarded->after(10);
-$guarded->uploads($_, 'async', '500') for qw(escalates complete);
+$guarded->uploads($_, 'async', '500') for qw(stays escalates complete);
 $guarded->tick;
 
 is_at('escalates', 'rolled_back, 0', 'an outage rolls back a review, too');
@@ -280,6 +284,9 @@ decided('escalates', 'rollback', 'evidence_success', 'by its rule');
 is_at('complete', 'review, stage 1, 5000',
       'where there may be no way back a person is asked');
 is_at('between', 'review, 5000', 'but it does not go on without a person');
+is_at('stays', 'review, 5000', 'three percent later on are no outage');
+cmp_ok($nginx->status('stays')->{evidence}{error}{evidence}, '>=', 1000,
+       'stays: for which there is evidence still');
 
 
 # Failures in a row, where they are no evidence: not at once.
@@ -319,7 +326,7 @@ while (1) {
     $guarded->uploads('worse', 'async', '500', ('ok') x 15);
     $guarded->uploads('not_worse', 'async', '500', ('ok') x 15);
     $guarded->uploads('worse', 'sync', ('ok') x 20);
-    $guarded->uploads('not_worse', 'sync', '500', ('ok') x 15);
+    $guarded->uploads('not_worse', 'sync', '500', ('ok') x 19);
     $guarded->tick;
 
     $async += 16;
@@ -359,8 +366,9 @@ for my $name (qw(rejects leaves)) {
     }
 }
 
-$guarded->uploads('rejects_both', $_, mix(ok => 50, 403 => 50))
-    for qw(sync async);
+$guarded->uploads_of(2, 'rejects_both',
+                     map { (['sync', $_], ['async', $_]) }
+                         mix(ok => 100, 403 => 100));
 $guarded->tick;
 
 for (['rejects', 'rejected'], ['leaves', 'aborted']) {

@@ -135,6 +135,8 @@ for (qw(before hardly_before)) {
        "$_: then all is async's");
 }
 
+$guarded->tick;
+
 # Both arms, side by side.
 
 my %alike = (async => takes(1), sync => takes(1));
