@@ -284,6 +284,8 @@ decided('escalates', 'rollback', 'evidence_success', 'by its rule');
 is_at('complete', 'review, stage 1, 5000',
       'where there may be no way back a person is asked');
 is_at('between', 'review, 5000', 'but it does not go on without a person');
+is(scalar(grep { $_->{event} eq 'review' } $guarded->history('between')), 1,
+   'between: who is asked once');
 is_at('stays', 'review, 5000', 'three percent later on are no outage');
 cmp_ok($nginx->status('stays')->{evidence}{error}{evidence}, '>=', 1000,
        'stays: for which there is evidence still');

@@ -363,6 +363,14 @@ sub is_closed {
               "$name: $title");
 }
 
+my @lines = @{$nginx->status('proof')->{stage}{gate}};
+
+is(join(' ', map { $_->{rule} } @lines),
+   'uploads success error rejected aborted evidence proof',
+   'proof: the gate has lines of its own');
+is_near($lines[5]{need}, 1000, 'proof: which need that this is not reached');
+is_near($lines[6]{need}, 20, 'proof: and that this is');
+
 is_closed('proof', 143, 'uploads, success, error, rejected, aborted, proof',
           'before the first upload');
 is_closed('proof_off', 10, 'uploads, success, error, rejected, aborted',
@@ -390,6 +398,9 @@ $guarded->tick;
 
 is_closed('proof', 1, 'proof', 'after 142 uploads');
 is_closed('proof_2', 73, 'proof', 'after 142 uploads');
+is_near($nginx->status($_)->{stage}{gate}[6]{have},
+        evidence($_)->{proof}{evidence}, "$_: the line has what is proven")
+    for qw(proof proof_2);
 is_closed('proof_off', 0, '', 'after 142 uploads');
 is($guarded->command('proof', 'advance'), '409 gate_closed',
    'proof: a person does not advance it');
