@@ -53,14 +53,6 @@ ngx_http_async_upload_change_word(ngx_http_async_upload_rollout_t *rollout,
 
     ngx_shmtx_lock(mutex);
 
-    /* a configuration that was replaced meanwhile decides nothing any more */
-
-    if (!ngx_http_async_upload_change_current(rollout)) {
-        ngx_shmtx_unlock(mutex);
-        ngx_http_async_upload_change_done(sh);
-        return NGX_DECLINED;
-    }
-
     ngx_http_async_upload_event_recover_locked(sh);
     ngx_http_async_upload_change_take_locked(rollout);
 
@@ -294,12 +286,12 @@ ngx_http_async_upload_change_settle(ngx_http_async_upload_rollout_t *rollout,
 
     sh = rollout->sh;
 
-    for ( ;; ) {
+    if (sh->follows) {
+        ngx_http_async_upload_change_done(sh);
+        return NGX_OK;
+    }
 
-        if (sh->follows || !ngx_http_async_upload_change_current(rollout)) {
-            ngx_http_async_upload_change_done(sh);
-            return NGX_OK;
-        }
+    for ( ;; ) {
 
         events = ngx_http_async_upload_zone_load(&sh->events);
         word = ngx_http_async_upload_zone_load(&sh->word);
