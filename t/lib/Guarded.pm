@@ -88,6 +88,15 @@ sub add {
     $text .= ' async_upload_rollout 50%;'
         if $text !~ /\basync_upload_(?:rollout|stage)\b/;
 
+    # A worker with sanitizers grows by what it frees, and a clock that leaps
+    # makes minutes of it.
+
+    if ($self->{sequential} && $text !~ /\basync_upload_rollback off\b|memory=/
+        && $text !~ s/\b(async_upload_rollback [^;]*);/$1 memory=off;/)
+    {
+        $text .= ' async_upload_rollback memory=off;';
+    }
+
     $self->{http} .= <<"END";
     upstream async_$name {
         $servers{async}
