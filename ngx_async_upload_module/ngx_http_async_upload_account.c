@@ -365,8 +365,15 @@ ngx_http_async_upload_account_evidence(ngx_http_async_upload_ctx_t *ctx,
 
     ngx_http_async_upload_zone_word(ctx->rollout->sh, &word);
 
-    if (word.epoch != ctx->epoch
-        || ngx_http_async_upload_zone_evidence(ctx->slot, word.epoch)
+    if (word.epoch != ctx->epoch) {
+        return;
+    }
+
+    /* it is of this epoch already, but for the first upload of one */
+
+    if (ngx_http_async_upload_zone_load(&ctx->slot->counts.evidence.epoch)
+        != word.epoch
+        && ngx_http_async_upload_zone_evidence(ctx->slot, word.epoch)
            != NGX_OK)
     {
         return;
